@@ -1,0 +1,120 @@
+"""The archive of a service: every event it ever published, numbered 1, 2, 3, … without a gap.
+
+It is the embedded log, what a wiped Kafka is refilled from, and what a new consumer reads when Kafka's
+retention has passed. Two unique indexes fence relays that lost their lease: a position is taken once,
+and an event is archived once.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.documents import Index
+from shared.events import PARTITIONS, Envelope
+from shared.store.driver import MAJORITY, Bson, BulkWriteError, Client
+from shared.store.store import create_index
+
+
+def partition_of(subject: str) -> int:
+    """The partition of a key: CRC-32, as librdkafka's `consistent` partitioner does it."""
+    return zlib.crc32(subject.encode()) % PARTITIONS
+
+
+class Fenced(Exception):
+    """Another relay appended in between."""
+
+
+class Archive:
+    """The archive of the service `source`, in the log database that all services may read."""
+
+    def __init__(self, client: Client, prefix: str, source: str) -> None:
+        self.source = source
+        self._collection = client[f"{prefix}_log"][f"archive_{source}"].with_options(read_concern=MAJORITY)
+
+    async def prepare(self) -> None:
+        """Create the indexes."""
+        await create_index(self._collection, Index("event", [("id", 1)], unique=True))
+        await create_index(self._collection, Index("partition", [("p", 1), ("_id", 1)]))
+
+    async def head(self) -> int:
+        """The last position; 0 when empty. From the primary's newest state, as appending needs it."""
+        newest = await self._collection.with_options(read_concern=None).find_one(
+            {}, {"_id": 1}, sort=[("_id", -1)]
+        )
+        return newest["_id"] if newest else 0
+
+    async def append(self, after: int, entries: Sequence[Bson]) -> int:
+        """Number `entries` from `after` + 1 and store them, majority. Returns the new head.
+
+        Raises Fenced when a position is taken or an event is archived already: nothing is lost, look
+        again with `known` and `head`.
+        """
+        rows = [
+            {"_id": position, "p": partition_of(entry["subject"]), **entry}
+            for position, entry in enumerate(entries, after + 1)
+        ]
+        try:
+            await self._collection.insert_many(rows, ordered=True)
+        except BulkWriteError as error:
+            raise Fenced from error
+        return after + len(rows)
+
+    async def known(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these events are archived already."""
+        found = self._collection.with_options(read_concern=None).find(
+            {"id": {"$in": list(event_ids)}}, {"id": 1}
+        )
+        return {row["id"] for row in await found.to_list(None)}
+
+    async def read(self, after: int, limit: int) -> list[Envelope]:
+        """The next events in order. Stops before a position that is not visible yet."""
+        rows = await self._collection.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit).to_list(
+            None
+        )
+        while rows and rows[-1]["_id"] != after + len(rows):
+            rows.pop()
+        return [self._envelope(row) for row in rows]
+
+    async def read_partition(self, partition: int, after: int, before: int, limit: int) -> list[Envelope]:
+        """The next events of one partition, between two positions (both excluded)."""
+        where = {"p": partition, "_id": {"$gt": after, "$lt": before}}
+        rows = await self._collection.find(where, sort=[("_id", 1)], limit=limit).to_list(None)
+        return [self._envelope(row) for row in rows]
+
+    async def ends(self, partition: int) -> int:
+        """The last position in a partition; 0 when it has none."""
+        newest = await self._collection.find_one({"p": partition}, {"_id": 1}, sort=[("_id", -1)])
+        return newest["_id"] if newest else 0
+
+    async def lag(self, positions: Mapping[int, int]) -> int:
+        """How many events lie behind these positions of a consumer (partition -> position)."""
+        behind = [
+            {"p": partition, "_id": {"$gt": positions.get(partition, 0)}} for partition in range(PARTITIONS)
+        ]
+        counts = [await self._collection.count_documents(where, limit=1_000_000) for where in behind]
+        return sum(counts)
+
+    async def find(self, event_id: str) -> Envelope | None:
+        """The event with this id."""
+        row = await self._collection.find_one({"id": event_id})
+        return self._envelope(row) if row else None
+
+    async def time_of(self, position: int) -> Any:
+        """When the event at a position happened; None past the head."""
+        row = await self._collection.find_one({"_id": position}, {"time": 1})
+        return row["time"] if row else None
+
+    def _envelope(self, row: Bson) -> Envelope:
+        return Envelope(
+            row["id"],
+            row["type"],
+            row["subject"],
+            row["sequence"],
+            row["time"],
+            row["data"],
+            row["division"],
+            row["traceparent"],
+            self.source,
+            row["_id"],
+            row["p"],
+        )

@@ -1,0 +1,93 @@
+"""The cursors of a consumer group: they move in the same transaction as the effects, or not at all.
+
+A cursor is moved by compare-and-set on the position it had when its batch was read. Two members that
+both believe they own a partition (a stalled one and its successor) cannot both commit a batch: the
+second finds the cursor moved. That, and positions that only grow, is all there is to exactly-once here;
+no list of seen event ids is kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.log.interface import Cursor, Partition, Slice
+from shared.store.driver import Database, Session, UpdateOne
+
+
+class CursorMoved(Exception):
+    """Another member committed this part, or the group was rebuilt: read the cursors again."""
+
+
+class Cursors:
+    """The cursors of one group in its service's database."""
+
+    def __init__(self, database: Database, group: str, log_name: str) -> None:
+        self._cursors = database["cursors"]
+        self._generations = database["generations"]
+        self._group = group
+        self._resume = f"resume_{log_name}"
+        self.generation = 0
+
+    def _id(self, key: Partition, generation: int) -> str:
+        return f"{self._group}@{generation}/{key[0]}/{key[1]}"
+
+    async def load(self, keys: Sequence[Partition]) -> Mapping[Partition, Cursor]:
+        """The cursors of some partitions; those that never were start at position 0."""
+        row = await self._generations.find_one({"_id": self._group})
+        self.generation = row["generation"] if row else 0
+        return await self.of_generation(keys, self.generation)
+
+    async def of_generation(self, keys: Sequence[Partition], generation: int) -> Mapping[Partition, Cursor]:
+        """The cursors of a generation, made where missing."""
+        ids = {self._id(key, generation): key for key in keys}
+        new = [
+            UpdateOne(
+                {"_id": cursor_id},
+                {
+                    "$setOnInsert": {
+                        "group": self._group,
+                        "source": key[0],
+                        "partition": key[1],
+                        "position": 0,
+                    }
+                },
+                upsert=True,
+            )
+            for cursor_id, key in ids.items()
+        ]
+        await self._cursors.bulk_write(new, ordered=False)
+        rows = await self._cursors.find({"_id": {"$in": list(ids)}}).to_list(None)
+        return {ids[row["_id"]]: Cursor(row["position"], row.get(self._resume)) for row in rows}
+
+    async def advance(self, slices: Sequence[Slice], session: Session) -> None:
+        """Move the cursors over `slices` inside the transaction. Raises CursorMoved."""
+        moves = [
+            UpdateOne(
+                {"_id": self._id((s.source, s.partition), self.generation), "position": s.after},
+                {"$set": {"position": s.events[-1].position, self._resume: s.resume}},
+            )
+            for s in slices
+        ]
+        result = await self._cursors.bulk_write(moves, session=session)
+        if result.matched_count != len(moves):
+            raise CursorMoved
+
+    async def positions(self) -> dict[str, dict[int, int]]:
+        """For each source, the position of each partition: how far the group is."""
+        row = await self._generations.find_one({"_id": self._group})
+        prefix = f"{self._group}@{row['generation'] if row else 0}/"
+        found: dict[str, dict[int, int]] = {}
+        async for cursor in self._cursors.find({"group": self._group}):
+            if cursor["_id"].startswith(prefix):
+                found.setdefault(cursor["source"], {})[cursor["partition"]] = cursor["position"]
+        return found
+
+    async def switch(self, generation: int, session: Session) -> None:
+        """Make `generation` the live one; members still at the old one find their cursors gone."""
+        old: dict[str, Any] = {
+            "group": self._group,
+            "_id": {"$not": {"$regex": f"^{self._group}@{generation}/"}},
+        }
+        await self._cursors.delete_many(old, session=session)
+        await self._generations.update_one(
+            {"_id": self._group}, {"$set": {"generation": generation}}, upsert=True, session=session
+        )

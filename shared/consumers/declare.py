@@ -1,0 +1,53 @@
+"""How a service says what it reacts to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shared.documents import Index
+from shared.events import Event
+
+if TYPE_CHECKING:
+    from shared.consumers.transaction import Transaction
+
+E = TypeVar("E", bound=Event)
+Handler = Callable[[Any, "Transaction"], Awaitable[None]]
+
+
+class Consumer:
+    """A consumer group and its handlers.
+
+    `tables` are collections that hold nothing but what the handlers derive from events: `replay` can
+    rebuild them beside the live ones. `opens_personal`: the runtime opens sealed fields before handing
+    an event over.
+    """
+
+    def __init__(
+        self, group: str, *, tables: dict[str, Sequence[Index]] | None = None, opens_personal: bool = False
+    ) -> None:
+        self.group = group
+        self.tables = tables or {}
+        self.opens_personal = opens_personal
+        self.handlers: dict[type[Event], Handler] = {}
+
+    def on(
+        self, *events: type[E]
+    ) -> Callable[
+        [Callable[[E, "Transaction"], Awaitable[None]]], Callable[[E, "Transaction"], Awaitable[None]]
+    ]:
+        """`@consumer.on(PledgeSigned)`: handle an event. The handler succeeds or raises, no more."""
+
+        def register(
+            handler: Callable[[E, "Transaction"], Awaitable[None]],
+        ) -> Callable[[E, "Transaction"], Awaitable[None]]:
+            for event in events:
+                if event in self.handlers:
+                    raise TypeError(f"{self.group} handles {event.type} twice")
+                self.handlers[event] = handler
+            return handler
+
+        return register
+
+    @property
+    def sources(self) -> list[str]:
+        """The services whose events it reads."""
+        return sorted({event.source for event in self.handlers})

@@ -1,0 +1,253 @@
+"""The consumer runtime: reads a log for one group and commits each batch in one transaction.
+
+For every event the transaction holds its effects, or the event itself parked; and the cursors behind it.
+So an event takes effect exactly once, whatever is killed or delivered twice.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from shared.clock import now
+from shared.consumers.cursors import CursorMoved, Cursors
+from shared.consumers.declare import Consumer
+from shared.consumers.parking import Parking, envelope_of
+from shared.consumers.transaction import Transaction
+from shared.documents import Index
+from shared.events import Envelope, Event, Undecodable, decode
+from shared.log.interface import Log, Slice, Subscription
+from shared.store.driver import Bson, PyMongoError, Session, is_transient, transaction
+from shared.store.store import Store, create_index
+from shared.telemetry import CONSUMED, HANDLER_TIME, PARKED, traced
+
+BATCH = 2000
+WAIT = 0.5
+STALL = 8.0
+"""Seconds without progress, while there is something to read, after which a subscription is made anew."""
+HANDLER_SECONDS = 15.0
+"""A handler that takes longer has failed; the transaction lives for 60 s."""
+BATCHES_KEPT = 7 * 24 * 3600
+log = structlog.get_logger()
+
+
+class UnreadableEvent(Exception):
+    """The event's data does not fit its model."""
+
+
+class _StaysParked(Exception):
+    """Rolls a retry back."""
+
+
+class Runtime:
+    """Runs one consumer group in one process."""
+
+    def __init__(self, consumer: Consumer, store: Store, log_: Log) -> None:
+        self.consumer = consumer
+        self.store = store
+        self.cursors = Cursors(store.database, consumer.group, log_.name)
+        self.parking = Parking(store.database, consumer.group)
+        self.on_committed: Callable[[], None] = lambda: None
+        self._log = log_
+        self._batches = store.database["batches"]
+        self._progress = time.monotonic()
+
+    def table_name(self, table: str) -> str:
+        """The collection behind a table in the generation that is being written."""
+        return table_of(table, self.cursors.generation)
+
+    async def prepare(self) -> None:
+        """Create the indexes of the runtime and of the consumer's tables."""
+        await self.parking.prepare()
+        await create_index(self._batches, Index("kept", [("at", 1)], expire_after=BATCHES_KEPT))
+        await create_index(self._batches, Index("group", [("group", 1), ("at", 1)]))
+        row = await self.store.database["generations"].find_one({"_id": self.consumer.group})
+        await prepare_tables(self.store, self.consumer, row["generation"] if row else 0)
+
+    async def run(self) -> None:
+        """Consume until cancelled; a broken subscription is thrown away and made anew."""
+        while True:
+            subscription = self._log.subscribe(self.consumer.group, self.consumer.sources, self.cursors.load)
+            try:
+                self._progress = time.monotonic()
+                while True:
+                    await self._step(subscription)
+            except Exception as error:
+                log.warning("subscription renewed", group=self.consumer.group, error=repr(error))
+            finally:
+                await subscription.close()
+            await asyncio.sleep(0.5)
+
+    async def _step(self, subscription: Subscription) -> None:
+        slices = await subscription.fetch(BATCH, WAIT)
+        if not slices:
+            if time.monotonic() - self._progress > STALL:
+                await self._check_stall(subscription)
+            return
+        with HANDLER_TIME.labels(self.consumer.group).time():
+            try:
+                await self.process(slices)
+            except CursorMoved:
+                await subscription.rewind()
+        self._progress = time.monotonic()
+
+    async def _check_stall(self, subscription: Subscription) -> None:
+        """Nothing came for a while: fine when there is nothing, else the subscription is dead."""
+        self._progress = time.monotonic()
+        if await subscription.stalled():
+            raise TimeoutError("no progress although the archive holds more")
+
+    async def process(self, slices: Sequence[Slice]) -> None:
+        """Commit a batch; again while the database refuses for a passing reason. Raises CursorMoved."""
+        failed: dict[str, str] = {}
+        for attempt in range(1_000_000):
+            try:
+                await self._commit(slices, failed)
+                return
+            except PyMongoError as error:
+                if not is_transient(error) and await self._isolate(slices, failed, error):
+                    return
+                await asyncio.sleep(min(2.0, 0.01 * 2 ** min(attempt, 10)) * random.random())
+
+    async def _isolate(self, slices: Sequence[Slice], failed: dict[str, str], error: PyMongoError) -> bool:
+        """The database refuses the effects of some event for good: find it by committing one at a time."""
+        if len(slices) == 1 and len(slices[0].events) == 1:
+            event = slices[0].events[0]
+            if event.id in failed:
+                return False
+            failed[event.id] = repr(error)
+            await self._commit(slices, failed)
+            return True
+        for piece in slices:
+            after = piece.after
+            for event in piece.events:
+                await self.process([piece._replace(after=after, events=[event])])
+                after = event.position
+        return True
+
+    async def _commit(self, slices: Sequence[Slice], failed: dict[str, str]) -> None:
+        events = [event for piece in slices for event in piece.events]
+        decoded = await self._decode(events)
+        parked: list[tuple[Envelope, str | None]] = []
+        async with transaction(self.store.client) as session:
+            await self.cursors.advance(slices, session)
+            held = await self.parking.held([event.subject for event in events], session)
+            tx = Transaction(self.store, session, self.table_name)
+            for envelope, event in zip(events, decoded, strict=True):
+                if event is None:
+                    continue
+                if envelope.subject in held:
+                    parked.append((envelope, None))
+                elif reason := await self._handle(event, envelope, tx, failed):
+                    parked.append((envelope, reason))
+                    held.add(envelope.subject)
+            await tx.flush()
+            if parked:
+                await self.parking.park(parked, session)
+            await self._batches.insert_one(self._batch(slices, now()), session=session)
+        self._announce(slices, tx)
+
+    async def _decode(self, envelopes: Sequence[Envelope]) -> list[Event | Undecodable | None]:
+        """The events this consumer handles, opened if it may; None for the others."""
+        wanted = {event.type for event in self.consumer.handlers}
+        decoded = [decode(envelope) if envelope.type in wanted else None for envelope in envelopes]
+        if self.consumer.opens_personal:
+            await self.store.vault.open_events(event for event in decoded if isinstance(event, Event))
+        return decoded
+
+    async def _handle(
+        self, event: Event | Undecodable, envelope: Envelope, tx: Transaction, failed: dict[str, str]
+    ) -> str | None:
+        """Run the handler. Returns why it failed, or None."""
+        if envelope.id in failed:
+            return failed[envelope.id]
+        tx.traceparent = envelope.traceparent
+        with traced(envelope.traceparent):
+            try:
+                if isinstance(event, Undecodable):
+                    raise UnreadableEvent(event.reason)
+                await asyncio.wait_for(self.consumer.handlers[type(event)](event, tx), HANDLER_SECONDS)
+            except Exception as error:
+                tx.drop()
+                if is_transient(error) and not isinstance(error, TimeoutError):
+                    raise
+                failed[envelope.id] = f"{type(error).__name__}: {error}"
+                log.error(
+                    "event parked", group=self.consumer.group, event=envelope.id, error=type(error).__name__
+                )
+                return failed[envelope.id]
+            tx.keep()
+        return None
+
+    def _batch(self, slices: Sequence[Slice], at: datetime) -> Bson:
+        """A record of what was committed together: `jinguo trace` finds an event's consumption in it."""
+        parts = [
+            {"source": s.source, "partition": s.partition, "after": s.after, "to": s.events[-1].position}
+            for s in slices
+        ]
+        return {"group": self.consumer.group, "at": at, "parts": parts}
+
+    def _announce(self, slices: Sequence[Slice], tx: Transaction) -> None:
+        for piece in slices:
+            CONSUMED.labels(self.consumer.group, piece.source).inc(len(piece.events))
+        if tx.has_documents:
+            self.store.changed.set()
+        self.on_committed()
+
+    # ── parked events ────────────────────────────────────────────────────────────────────────────
+
+    async def retry_parked_forever(self) -> None:
+        """Try parked events again when they are due."""
+        while True:
+            try:
+                PARKED.labels(self.consumer.group).set(await self.parking.count())
+                for row in await self.parking.due():
+                    await self.retry(row)
+            except PyMongoError as error:
+                log.warning(
+                    "parked events not retried", group=self.consumer.group, error=type(error).__name__
+                )
+            await asyncio.sleep(0.5)
+
+    async def retry(self, row: Bson) -> bool:
+        """Handle one parked event. True when it took effect, or was gone."""
+        envelope = envelope_of(row)
+        failed: dict[str, str] = {}
+        try:
+            async with transaction(self.store.client) as session:
+                if not await self.parking.done(row["_id"], session):
+                    return True
+                await self._retry_in(session, envelope, failed)
+        except PyMongoError as error:
+            if is_transient(error):
+                return False
+            failed[envelope.id] = repr(error)
+        except _StaysParked:
+            pass
+        if failed:
+            await self.parking.failed(row, failed[envelope.id])
+        return not failed
+
+    async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> None:
+        tx = Transaction(self.store, session, self.table_name)
+        [event] = await self._decode([envelope])
+        if event is not None and await self._handle(event, envelope, tx, failed):
+            raise _StaysParked
+        await tx.flush()
+        if tx.has_documents:
+            self.store.changed.set()
+
+
+def table_of(table: str, generation: int) -> str:
+    """The collection of a table in a generation."""
+    return f"{table}@{generation}" if generation else table
+
+
+async def prepare_tables(store: Store, consumer: Consumer, generation: int) -> None:
+    """Create the indexes of a consumer's tables."""
+    for table, indexes in consumer.tables.items():
+        for index in indexes:
+            await create_index(store.database[table_of(table, generation)], index)

@@ -1,0 +1,133 @@
+"""What a handler writes through: effects are collected, folded over the batch, and flushed together.
+
+The effects of an event join the batch only when its handler has returned; a handler that raises leaves
+nothing behind.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from shared.documents import Document
+from shared.store.driver import Bson, Session, UpdateOne, WriteOp
+from shared.store.store import Store
+from shared.store.writes import Write
+from shared.telemetry import traced
+
+D = TypeVar("D", bound=Document)
+Table = str
+RowId = str
+
+
+class Row:
+    """The folded effects of a batch on one row of a table."""
+
+    __slots__ = ("increments", "inserted", "kept")
+
+    def __init__(self) -> None:
+        self.increments: dict[str, int] = {}
+        self.kept: Bson = {}
+        self.inserted: Bson = {}
+
+    def operation(self, row_id: RowId) -> WriteOp:
+        """One upsert for everything that happened to the row."""
+        update: Bson = {}
+        if self.increments:
+            update["$inc"] = self.increments
+        if self.kept:
+            update["$set"] = self.kept
+        if inserted := {name: value for name, value in self.inserted.items() if name not in self.kept}:
+            update["$setOnInsert"] = inserted
+        return UpdateOne({"_id": row_id}, update, upsert=True)
+
+
+class Transaction:
+    """The unit of work of one batch of one consumer group, over the service's own database."""
+
+    def __init__(self, store: Store, session: Session, table_name: Callable[[Table], str]) -> None:
+        self._store = store
+        self._session = session
+        self._table_name = table_name
+        self._rows: dict[tuple[Table, RowId], Row] = {}
+        self._documents: dict[tuple[type[Document], str], Document] = {}
+        self._scratch: list[Callable[[], None]] = []
+        self.traceparent: str | None = None
+
+    # ── what handlers use ────────────────────────────────────────────────────────────────────────
+
+    def add(
+        self, table: Table, row_id: RowId, facts: Mapping[str, Any] | None = None, **increments: int
+    ) -> None:
+        """Add to the counts of a row; `facts` are what the row says about itself (set when it is made)."""
+
+        def effect() -> None:
+            row = self._row(table, row_id)
+            for name, amount in increments.items():
+                row.increments[name] = row.increments.get(name, 0) + amount
+            row.inserted.update(facts or {})
+
+        self._scratch.append(effect)
+
+    def put(self, table: Table, row_id: RowId, **values: Any) -> None:
+        """Set fields of a row, made when missing."""
+        self._scratch.append(lambda: self._row(table, row_id).kept.update(values))
+
+    def insert(self, table: Table, row_id: RowId, values: Mapping[str, Any]) -> None:
+        """Make a row once; a row that exists stays as it is."""
+        self._scratch.append(lambda: self._row(table, row_id).inserted.update(values))
+
+    async def load(self, model: type[D], document_id: str) -> D | None:
+        """A document of the own service, with what earlier events of the batch did to it."""
+        key = (model, document_id)
+        if key in self._documents:
+            return self._documents[key].model_copy(deep=True)  # type: ignore[return-value]
+        collection = self._store.collection(model)
+        stored = await collection.find_one({"_id": document_id}, session=self._session)
+        return None if stored is None else model.of_stored(stored)
+
+    async def find_row(self, table: Table, row_id: RowId) -> Bson | None:
+        """A row as it was before this batch."""
+        collection = self._store.database[self._table_name(table)]
+        return await collection.find_one({"_id": row_id}, session=self._session)
+
+    def save(self, document: Document) -> None:
+        """Commit a document, and the events it recorded, with the batch."""
+        key = (type(document), document.id)
+        self._scratch.append(lambda: self._documents.__setitem__(key, document))
+
+    # ── what the runtime uses ────────────────────────────────────────────────────────────────────
+
+    def keep(self) -> None:
+        """The handler returned: its effects belong to the batch."""
+        for effect in self._scratch:
+            effect()
+        self._scratch.clear()
+
+    def drop(self) -> None:
+        """The handler raised: nothing of it stays."""
+        self._scratch.clear()
+
+    async def flush(self) -> None:
+        """Write all effects: a bulk write per table, then the documents with their events."""
+        by_table: dict[Table, list[WriteOp]] = {}
+        for (table, row_id), row in self._rows.items():
+            by_table.setdefault(table, []).append(row.operation(row_id))
+        for table, operations in by_table.items():
+            collection = self._store.database[self._table_name(table)]
+            await collection.bulk_write(operations, ordered=False, session=self._session)
+        for document in self._documents.values():
+            with traced(self.traceparent):
+                write = await Write.of(document, self._store.vault, None, "")
+            collection = self._store.collection(type(document))
+            await collection.bulk_write([write.operation()], session=self._session)
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether the batch commits documents, whose events the relay must be woken for."""
+        return bool(self._documents)
+
+    def _row(self, table: Table, row_id: RowId) -> Row:
+        key = (table, row_id)
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = Row()
+        return row

@@ -1,0 +1,209 @@
+"""A process: one service or several, on one port, with their relays and consumers beside them."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from prometheus_client import make_asgi_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from shared.archive import Archive
+from shared.consumers.runtime import Runtime
+from shared.log.embedded import EmbeddedLog
+from shared.log.interface import Log
+from shared.relay import Relay
+from shared.service import Service
+from shared.settings import Settings
+from shared.store.driver import Client, PyMongoError, connect
+from shared.store.lease import Lease
+from shared.store.store import Store
+from shared.telemetry import CONSUMER_LAG, LOOP_LAG
+from shared.vault import Vault, master_key
+
+log = structlog.get_logger()
+
+
+def make_log(settings: Settings, client: Client, instance: str) -> Log:
+    """Kafka where its address is set, else the embedded log."""
+    if settings.kafka_bootstrap_servers:
+        from shared.log.kafka import KafkaLog
+
+        return KafkaLog(
+            settings.kafka_bootstrap_servers,
+            client,
+            settings.database_prefix,
+            settings.instance,
+            replication=settings.kafka_replication_factor,
+        )
+    return EmbeddedLog(client, settings.database_prefix, instance)
+
+
+class Host:
+    """Runs `services`. `alone`: no other process runs them too, so no change stream is needed."""
+
+    def __init__(self, services: Sequence[Service], settings: Settings, *, alone: bool = False) -> None:
+        assert settings.mongodb_uri
+        self.services = services
+        self.settings = settings
+        self.alone = alone
+        self.instance = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        self.client = connect(settings.mongodb_uri)
+        prefix = settings.database_prefix
+        self.vault = Vault(self.client, prefix, master_key(settings))
+        self.log = make_log(settings, self.client, self.instance)
+        self.stores = {
+            service.name: Store(
+                self.client, prefix, service.name, self.vault, timeout=settings.command_timeout
+            )
+            for service in services
+        }
+        self.archives = {service.name: Archive(self.client, prefix, service.name) for service in services}
+        self.runtimes = [
+            Runtime(consumer, self.stores[service.name], self.log)
+            for service in services
+            for consumer in service.consumers
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._relays: list[Relay] = []
+
+    def app(self) -> Starlette:
+        """The ASGI application: every service under its name, health, metrics."""
+        routes = [
+            Route("/health/live", self._live),
+            Route("/health/ready", self._ready),
+            Mount("/metrics", make_asgi_app()),
+            *(Mount(f"/{service.name}", service.app(self.stores[service.name])) for service in self.services),
+        ]
+        return Starlette(routes=routes, lifespan=self._lifespan)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Create indexes, then start relays, publishers, consumers and jobs."""
+        await self.vault.open()
+        for service in self.services:
+            await self.stores[service.name].prepare(service.documents)
+            await self.archives[service.name].prepare()
+            self._start_relay(service)
+            for job in service.jobs:
+                self._keep_going(
+                    f"{service.name}.{job.__name__}", lambda s=service, j=job: j(self.stores[s.name])
+                )
+        for runtime in self.runtimes:
+            await runtime.prepare()
+            self._keep_going(runtime.consumer.group, runtime.run)
+            self._keep_going(f"{runtime.consumer.group}.parked", runtime.retry_parked_forever)
+        self._keep_going("lag", self._measure_forever)
+        self._keep_going("loop-lag", self._measure_loop_forever)
+
+    def _start_relay(self, service: Service) -> None:
+        store, archive = self.stores[service.name], self.archives[service.name]
+        lease = Lease(store.database["leases"], "relay", self.instance, self.settings.relay_lease)
+        relay = Relay(
+            store, archive, lease, lambda head: self.log.archived(service.name, head), watch=not self.alone
+        )
+        self._relays.append(relay)
+        self._keep_going(f"{service.name}.relay", relay.run)
+        self._keep_going(
+            f"{service.name}.publisher", lambda: self.log.publish_forever(service.name, lambda: lease.held)
+        )
+
+    def _keep_going(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` until we stop; a side task that fails says so loudly and starts again."""
+
+        async def guarded_work() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:
+                    log.exception("background work failed", work=name, error=repr(error))
+                    await asyncio.sleep(1)
+
+        self._tasks.append(asyncio.create_task(guarded_work(), name=name))
+
+    async def stop(self) -> None:
+        """Stop everything within a bounded time; leases are given back so that others go on at once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=8)
+        with suppress(Exception):
+            await asyncio.wait_for(self.log.close(), 5)
+        for relay in self._relays:
+            with suppress(Exception):
+                await asyncio.wait_for(relay.lease.release(), 2)
+        self.client.close()
+
+    # ── health ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _live(self, _: Request) -> JSONResponse:
+        return JSONResponse({"status": "live"})
+
+    async def _ready(self, _: Request) -> JSONResponse:
+        """503 without MongoDB; without Kafka we serve, and say what is degraded."""
+        parts = {"mongodb": await self._mongodb_answers(), self.log.name: await self.log.healthy()}
+        status = "ready" if all(parts.values()) else "degraded" if parts["mongodb"] else "unavailable"
+        body = {"status": status, "parts": {name: "up" if up else "down" for name, up in parts.items()}}
+        return JSONResponse(body, 200 if parts["mongodb"] else 503)
+
+    async def _mongodb_answers(self) -> bool:
+        try:
+            await asyncio.wait_for(self.client.admin.command("ping"), 1.8)
+        except (TimeoutError, PyMongoError):
+            return False
+        return True
+
+    # ── measures ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _measure_forever(self) -> None:
+        while True:
+            for runtime in self.runtimes:
+                with suppress(PyMongoError):
+                    await self._measure_lag(runtime)
+            await asyncio.sleep(5)
+
+    async def _measure_lag(self, runtime: Runtime) -> None:
+        positions = await runtime.cursors.positions()
+        for source in runtime.consumer.sources:
+            archive = Archive(self.client, self.settings.database_prefix, source)
+            lag = await archive.lag(positions.get(source, {}))
+            CONSUMER_LAG.labels(runtime.consumer.group, source).set(lag)
+
+    async def _measure_loop_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + 0.5
+            await asyncio.sleep(0.5)
+            LOOP_LAG.set(max(0.0, loop.time() - due))
+
+
+def serve(app: Any, settings: Settings) -> None:
+    """Serve an ASGI application until SIGINT or SIGTERM."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=30,
+    )
+    uvicorn.Server(config).run()

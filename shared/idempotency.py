@@ -1,0 +1,135 @@
+"""`Idempotency-Key`: a POST can be repeated safely; the key is stored in the same write as its effect.
+
+The store puts key, fingerprint and answer into the document it writes, where a unique index refuses a
+second one. So a repetition always ends in an error, and only then is the stored answer looked up: a
+first request pays nothing for it.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.problems import InvalidRequest, KeyReused, render
+
+HEADER = "idempotency-key"
+MAX_KEY = 128
+FIELD = "answers"
+"""The array inside a document that keeps keys with their answers."""
+
+Find = Callable[[str], Awaitable[dict[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """The key of the request being served."""
+
+    key: str
+    fingerprint: str
+    scope: Scope
+
+    def entry(self, body: str, etag: str) -> dict[str, Any]:
+        """What the store keeps beside the effect."""
+        route = self.scope.get("route")
+        status = getattr(route, "status_code", None) or 200
+        return {
+            "key": self.key,
+            "fingerprint": self.fingerprint,
+            "status": status,
+            "body": body,
+            "etag": etag,
+        }
+
+
+_current: ContextVar[RequestKey | None] = ContextVar("request_key", default=None)
+
+
+def current() -> RequestKey | None:
+    """The key of the request that this task serves, if it has one."""
+    return _current.get()
+
+
+class IdempotentPosts:
+    """Middleware. `find` looks a key up in the service's documents."""
+
+    def __init__(self, app: ASGIApp, find: Find) -> None:
+        self.app = app
+        self.find = find
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = (
+            Headers(scope=scope).get(HEADER)
+            if scope["type"] == "http" and scope["method"] == "POST"
+            else None
+        )
+        if key is None:
+            await self.app(scope, receive, send)
+            return
+        if not 1 <= len(key) <= MAX_KEY:
+            problem = InvalidRequest(
+                errors=[{"field": "header.Idempotency-Key", "message": "1..128 characters"}]
+            )
+            await render(problem)(scope, receive, send)
+            return
+        body = await _read(receive)
+        fingerprint = hashlib.sha256(scope["path"].encode() + b"\n" + body).hexdigest()
+        request = RequestKey(key, fingerprint, scope)
+        token = _current.set(request)
+        try:
+            await self.app(scope, _replay(body), self._answered(request, scope, receive, send))
+        finally:
+            _current.reset(token)
+
+    def _answered(self, request: RequestKey, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Pass a success through; in place of an error, send the answer stored under the key."""
+        replaced = False
+
+        async def sender(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and 400 <= message["status"] < 500:
+                stored = await self.find(request.key)
+                if stored is not None:
+                    replaced = True
+                    await _stored_answer(request, stored, scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        return sender
+
+
+async def _stored_answer(
+    request: RequestKey, stored: dict[str, Any], scope: Scope, receive: Receive, send: Send
+) -> None:
+    if stored["fingerprint"] != request.fingerprint:
+        await render(KeyReused())(scope, receive, send)
+        return
+    headers = [(b"content-type", b"application/json"), (b"etag", stored["etag"].encode())]
+    headers.append((b"idempotency-replayed", b"true"))
+    await send({"type": "http.response.start", "status": stored["status"], "headers": headers})
+    await send({"type": "http.response.body", "body": stored["body"].encode()})
+
+
+async def _read(receive: Receive) -> bytes:
+    body: bytes = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return body
+
+
+def _replay(body: bytes) -> Receive:
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            return {"type": "http.disconnect"}
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive

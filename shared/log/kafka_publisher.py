@@ -1,0 +1,203 @@
+"""From a service's archive to its Kafka topic, in order, and again from the start when Kafka was wiped."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared.archive import Archive
+from shared.events import PARTITIONS, Envelope
+from shared.log.wire import to_headers, topic_of
+from shared.store.driver import Collection, PyMongoError
+from shared.telemetry import PUBLISH_LAG
+
+BATCH = 2000
+DEADLINE = 10.0
+IDLE_CHECK = 3.0
+"""Seconds between looks whether the topic still has what was published."""
+TOPIC_CONFIG = {"retention.ms": str(7 * 24 * 3600 * 1000), "compression.type": "producer"}
+log = structlog.get_logger()
+
+
+@dataclass
+class Published:
+    """How far the topic is: the archive position, and per partition the last position and offset."""
+
+    position: int = 0
+    last: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
+    offsets: list[int] = field(default_factory=lambda: [-1] * PARTITIONS)
+
+
+async def create_topics(bootstrap: str, sources: Sequence[str], replication: int) -> None:
+    """Create the topics as declared here; those that exist are left alone."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=8000)
+    try:
+        await asyncio.wait_for(admin.start(), DEADLINE)
+        topics = [
+            NewTopic(topic_of(source), PARTITIONS, replication, topic_configs=TOPIC_CONFIG)
+            for source in sources
+        ]
+        answer = await asyncio.wait_for(admin.create_topics(topics), DEADLINE)
+        for error in answer.topic_errors:
+            if error[1] not in (0, TopicAlreadyExistsError.errno):
+                raise for_code(error[1])(error[2])
+    finally:
+        with suppress(Exception):
+            await asyncio.wait_for(admin.close(), 3)
+
+
+class Publisher:
+    """Publishes one service's archive. Only the relay's lease holder runs it."""
+
+    def __init__(self, bootstrap: str, archive: Archive, state: Collection, *, replication: int) -> None:
+        self._bootstrap = bootstrap
+        self._archive = archive
+        self._topic = topic_of(archive.source)
+        self._state = state
+        self._replication = replication
+        self._wakened = asyncio.Event()
+        self._producer: Any = None
+        self.trouble = False
+        """Whether the last attempt to reach Kafka failed."""
+
+    def wake(self) -> None:
+        """There is something new in the archive."""
+        self._wakened.set()
+
+    async def run(self, held: Callable[[], bool]) -> None:
+        """Publish while the lease is held; start over after every failure."""
+        while True:
+            if not held():
+                await self.disconnect()
+                await asyncio.sleep(0.3)
+                continue
+            try:
+                await self._session(held)
+            except (KafkaError, OSError, TimeoutError, PyMongoError) as error:
+                log.warning("publisher interrupted", source=self._archive.source, error=type(error).__name__)
+                self.trouble = not isinstance(error, PyMongoError)
+                await self.disconnect()
+                await asyncio.sleep(0.5)
+
+    async def _session(self, held: Callable[[], bool]) -> None:
+        await self._connect()
+        published = await self._load()
+        if await self._lost(published):
+            log.warning("the topic was wiped: refilling it from the archive", topic=self._topic)
+            published = Published()
+        self.trouble = False
+        while held():
+            self._wakened.clear()
+            batch = await self._archive.read(published.position, BATCH)
+            if batch:
+                await self._publish(batch, published)
+                PUBLISH_LAG.labels(self._archive.source).set(len(batch) if len(batch) == BATCH else 0)
+            else:
+                await self._idle(published)
+
+    async def _idle(self, published: Published) -> None:
+        try:
+            await asyncio.wait_for(self._wakened.wait(), IDLE_CHECK)
+        except TimeoutError:
+            if await self._lost(published):
+                raise KafkaError("the topic lost its records") from None
+
+    async def _connect(self) -> None:
+        if self._producer is not None:
+            return
+        await create_topics(self._bootstrap, [self._archive.source], self._replication)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=512 * 1024,
+            request_timeout_ms=8_000,
+            retry_backoff_ms=200,
+            metadata_max_age_ms=10_000,
+        )
+        self._producer = producer
+        await asyncio.wait_for(producer.start(), DEADLINE)
+        await asyncio.wait_for(producer.partitions_for(self._topic), DEADLINE)
+
+    async def disconnect(self) -> None:
+        """Throw the producer away, within a bounded time."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(producer.stop(), 3)
+
+    async def _load(self) -> Published:
+        row = await self._state.find_one({"_id": self._archive.source})
+        return Published(row["position"], row["last"], row["offsets"]) if row else Published()
+
+    async def _lost(self, published: Published) -> bool:
+        """Whether the topic ends before what was acknowledged: the broker lost its data."""
+        ends = await end_offsets(self._bootstrap, self._topic)
+        return any(ends[partition] <= offset for partition, offset in enumerate(published.offsets))
+
+    async def _publish(self, batch: Sequence[Envelope], published: Published) -> None:
+        by_partition: dict[int, list[tuple[Envelope, int]]] = defaultdict(list)
+        last = list(published.last)
+        for event in batch:
+            by_partition[event.partition].append((event, last[event.partition]))
+            last[event.partition] = event.position
+        sending = [self._send(partition, events) for partition, events in by_partition.items()]
+        offsets = await asyncio.wait_for(asyncio.gather(*sending), DEADLINE)
+        for partition, offset in zip(by_partition, offsets, strict=True):
+            published.offsets[partition] = offset
+        published.position, published.last = batch[-1].position, last
+        await self._save(published)
+
+    async def _send(self, partition: int, events: Sequence[tuple[Envelope, int]]) -> int:
+        """Send whole record batches (no future per record). Returns the last offset, acknowledged."""
+        acks = []
+        builder = self._producer.create_batch()
+        for event, previous in events:
+            record = {
+                "key": event.subject.encode(),
+                "value": event.data.encode(),
+                "timestamp": int(event.time.timestamp() * 1000),
+                "headers": to_headers(event, previous),
+            }
+            if builder.append(**record) is None:
+                acks.append(await self._dispatch(builder, partition))
+                builder = self._producer.create_batch()
+                builder.append(**record)
+        count = builder.record_count()
+        acks.append(await self._dispatch(builder, partition))
+        last_ack = (await asyncio.gather(*acks))[-1]
+        offset: int = last_ack.offset + count - 1
+        return offset
+
+    async def _dispatch(self, builder: Any, partition: int) -> "asyncio.Future[Any]":
+        builder.close()
+        ack: asyncio.Future[Any] = await self._producer.send_batch(builder, self._topic, partition=partition)
+        return ack
+
+    async def _save(self, published: Published) -> None:
+        row = {"position": published.position, "last": published.last, "offsets": published.offsets}
+        await self._state.update_one({"_id": self._archive.source}, {"$set": row}, upsert=True)
+
+
+async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """Where each partition of a topic ends. Raises KafkaError or TimeoutError."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, request_timeout_ms=8_000
+    )
+    try:
+        await asyncio.wait_for(consumer.start(), DEADLINE)
+        partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        consumer.assign(partitions)
+        ends = await asyncio.wait_for(consumer.end_offsets(partitions), DEADLINE)
+        return {tp.partition: offset for tp, offset in ends.items()}
+    finally:
+        with suppress(Exception):
+            await asyncio.wait_for(consumer.stop(), 3)

@@ -1,0 +1,67 @@
+"""CloudEvents 1.0 on Kafka, binary mode: attributes as `ce_` headers, the data as the value.
+
+Extensions: `sequence` (aggregate version), `traceparent`, `division`, `position` (in the archive) and
+`previous` (the position of the record before it in the partition, by which a reader notices a gap).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from shared.events import Envelope
+
+TOPIC_PREFIX = "jinguo."
+CONTENT_TYPE = ("content-type", b"application/json")
+Headers = list[tuple[str, bytes]]
+
+
+def topic_of(source: str) -> str:
+    """One topic per service."""
+    return TOPIC_PREFIX + source
+
+
+def source_of(topic: str) -> str:
+    """The service whose topic it is."""
+    return topic.removeprefix(TOPIC_PREFIX)
+
+
+def to_headers(event: Envelope, previous: int) -> Headers:
+    """The attributes of an event as Kafka headers."""
+    headers: Headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_source", f"/{event.source}".encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_subject", event.subject.encode()),
+        ("ce_time", event.time.isoformat().encode()),
+        CONTENT_TYPE,
+        ("ce_sequence", b"%d" % event.sequence),
+        ("ce_position", b"%d" % event.position),
+        ("ce_previous", b"%d" % previous),
+    ]
+    if event.division:
+        headers.append(("ce_division", event.division.encode()))
+    if event.traceparent:
+        headers.append(("ce_traceparent", event.traceparent.encode()))
+    return headers
+
+
+def from_record(record: Any) -> tuple[Envelope, int]:
+    """The event in a Kafka record, and the position before it. Raises ValueError for a foreign record."""
+    attributes = {name: value.decode() for name, value in record.headers}
+    try:
+        envelope = Envelope(
+            attributes["ce_id"],
+            attributes["ce_type"],
+            attributes["ce_subject"],
+            int(attributes["ce_sequence"]),
+            datetime.fromisoformat(attributes["ce_time"]),
+            record.value.decode(),
+            attributes.get("ce_division"),
+            attributes.get("ce_traceparent"),
+            source_of(record.topic),
+            int(attributes["ce_position"]),
+            record.partition,
+        )
+        return envelope, int(attributes["ce_previous"])
+    except KeyError as missing:
+        raise ValueError(f"no attribute {missing}") from None

@@ -1,0 +1,168 @@
+"""Errors as RFC 9457 problem details: each declared once with its status, rendered by one handler."""
+
+from typing import Any, ClassVar
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "https://women.quzhou.example/problems/"
+
+
+class Problem(Exception):
+    """An error with an HTTP status and a stable type; `facts` become members of the answer.
+
+    Subclasses state `status`, `type` (a slug), and the title in Chinese and English.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "internal"
+    title: ClassVar[str] = "系统内部错误"
+    title_en: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self, detail: str | None = None, *, headers: dict[str, str] | None = None, **facts: Any
+    ) -> None:
+        super().__init__(detail or self.title_en)
+        self.detail = detail
+        self.headers = headers or {}
+        self.facts = facts
+
+    def body(self) -> dict[str, Any]:
+        """The members of the problem document."""
+        body: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.type,
+            "title": f"{self.title} / {self.title_en}",
+            "status": self.status,
+        }
+        if self.detail:
+            body["detail"] = self.detail
+        return body | self.facts
+
+
+class NotFound(Problem):
+    """There is nothing under this id."""
+
+    status, type, title, title_en = 404, "not-found", "未找到", "Not found"
+
+
+class InvalidRequest(Problem):
+    """The request's fields do not hold; `errors` names each field."""
+
+    status, type, title, title_en = 422, "invalid-request", "请求内容有误", "The request is not valid"
+
+
+class TooLarge(Problem):
+    """The body is above the limit."""
+
+    status, type, title, title_en = 413, "too-large", "请求内容过大", "The request body is too large"
+
+
+class Unavailable(Problem):
+    """A part we need is away; nothing was done, or it is not known: repeat with the same key."""
+
+    status, type, title, title_en = (
+        503,
+        "unavailable",
+        "服务暂时不可用，请稍后重试",
+        "Temporarily unavailable",
+    )
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 2, **facts: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)}, **facts)
+
+
+class VersionConflict(Problem):
+    """Somebody else changed the document in between."""
+
+    status, type, title, title_en = (
+        409,
+        "version-conflict",
+        "数据已被他人修改，请重试",
+        "Changed by someone else",
+    )
+
+
+class StaleVersion(Problem):
+    """`If-Match` names another version than the current one."""
+
+    status, type, title, title_en = 412, "stale-version", "版本已过期", "If-Match names an outdated version"
+
+
+class AlreadyExists(Problem):
+    """A unique fact is taken; `index` names it, `existing` (an id) says by which document."""
+
+    status, type, title, title_en = 409, "already-exists", "已存在", "Already exists"
+
+    def __init__(self, index: str, key: dict[str, Any]) -> None:
+        super().__init__()
+        self.index = index
+        self.key = key
+
+
+class KeyReused(Problem):
+    """The `Idempotency-Key` was used with another request."""
+
+    status, type = 422, "idempotency-key-reused"
+    title, title_en = "幂等键已用于其他请求", "The Idempotency-Key was used for another request"
+
+
+class TooManyRequests(Problem):
+    """A limit was reached; `Retry-After` says when to come again."""
+
+    status, type, title, title_en = 429, "too-many-requests", "操作过于频繁", "Too many requests"
+
+    def __init__(self, retry_after: int, detail: str | None = None, **facts: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after, **facts)
+
+
+class _Http(Problem):
+    """What the framework itself refuses (unknown path, method not allowed)."""
+
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(headers=dict(error.headers or {}))
+        self.error = error
+
+    def body(self) -> dict[str, Any]:
+        return {"type": "about:blank", "title": self.error.detail, "status": self.error.status_code}
+
+
+def render(problem: Problem, status: int | None = None) -> Response:
+    """The HTTP answer of a problem."""
+    body = orjson.dumps(problem.body())
+    return Response(body, status or problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def _invalid(error: RequestValidationError) -> InvalidRequest:
+    """Name every field; never echo the input, which may be personal."""
+    errors = [
+        {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"], "kind": item["type"]}
+        for item in error.errors()
+    ]
+    return InvalidRequest(errors=errors)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem."""
+
+    async def on_problem(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return render(error)
+
+    async def on_invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return render(_invalid(error))
+
+    async def on_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return render(_Http(error), error.status_code)
+
+    async def on_bug(_: Request, error: Exception) -> Response:
+        return render(Problem())
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_bug)

@@ -1,0 +1,147 @@
+"""The relay: pending events of a service's documents -> archive -> cleared.
+
+A lease makes one replica the relay of a service. It is woken by a local signal or a change stream; a
+sweep finds what neither told (a crash, a lost oplog position), so both may fail without harm.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from shared.archive import Archive, Fenced
+from shared.clock import now
+from shared.documents import Document
+from shared.store.driver import Bson, PyMongoError
+from shared.store.lease import Lease
+from shared.store.store import Store
+from shared.telemetry import RELAY_LAG, RELAY_LAG_SECONDS, RELAYED
+
+BATCH = 1000
+"""Documents read at a time."""
+SWEEP = 1.0
+"""Seconds after which documents are looked through even when nothing woke the relay."""
+_PENDING = {"outbox.0": {"$exists": True}}
+log = structlog.get_logger()
+
+
+class Relay:
+    """Relays one service. `run` until cancelled; `on_archived` is called with each new head.
+
+    `watch`: commits happen in other processes too, so a change stream wakes it as well.
+    """
+
+    def __init__(
+        self, store: Store, archive: Archive, lease: Lease, on_archived: Callable[[int], None], *, watch: bool
+    ) -> None:
+        self._store = store
+        self._archive = archive
+        self.lease = lease
+        self._on_archived = on_archived
+        self._head = 0
+        self._watch = watch
+        self._pass_began: Any = None
+        self._elsewhere: asyncio.Task[None] | None = None
+        self._unsure = True
+        """Whether something may be archived that is not cleared: after a takeover or a failure."""
+
+    async def run(self) -> None:
+        """Relay for as long as the lease is ours; wait for it when it is not."""
+        while True:
+            try:
+                if not await self._keep_lease():
+                    self._unsure = True
+                    await asyncio.sleep(self.lease.seconds / 6)
+                    continue
+                if not await self.once():
+                    await self._idle()
+            except (Fenced, PyMongoError, OSError) as error:
+                self._unsure = True
+                log.warning("relay interrupted", service=self._store.service, error=type(error).__name__)
+                await asyncio.sleep(0.2)
+
+    async def _keep_lease(self) -> bool:
+        if self.lease.held and not self.lease.due:
+            return True
+        return await self.lease.acquire()
+
+    async def once(self) -> int:
+        """One pass over all documents with pending events. Returns how many events were relayed."""
+        self._store.changed.clear()
+        if self._watch:
+            self._pass_began = (await self._store.database.command("ping"))["operationTime"]
+        relayed = 0
+        oldest: Any = None
+        for model in self._store.models:
+            while self.lease.held:
+                documents = await self._pending(model)
+                if not documents:
+                    break
+                oldest = oldest or documents[0]["outbox"][0]["time"]
+                RELAY_LAG_SECONDS.labels(self._store.service).set((now() - oldest).total_seconds())
+                relayed += await self._relay(model, documents)
+                await self._keep_lease()
+                if len(documents) < BATCH:
+                    break
+        if not relayed:
+            RELAY_LAG_SECONDS.labels(self._store.service).set(0)
+        return relayed
+
+    async def _pending(self, model: type[Document]) -> list[Bson]:
+        cursor = self._store.collection(model).find(
+            _PENDING, {"outbox": 1}, sort=[("outbox.time", 1)], limit=BATCH
+        )
+        documents = await cursor.to_list(None)
+        RELAY_LAG.labels(self._store.service).set(sum(len(document["outbox"]) for document in documents))
+        return documents
+
+    async def _relay(self, model: type[Document], documents: list[Bson]) -> int:
+        entries = [entry for document in documents for entry in document["outbox"]]
+        fresh = await self._not_archived(entries) if self._unsure else entries
+        if fresh:
+            self._unsure = True  # until the documents are cleared
+            self._head = await self._archive.append(self._head, fresh)
+            self._on_archived(self._head)
+        await self._clear(model, documents, entries)
+        self._unsure = False
+        RELAYED.labels(self._store.service).inc(len(fresh))
+        return len(entries)
+
+    async def _not_archived(self, entries: list[Bson]) -> list[Bson]:
+        known = await self._archive.known([entry["id"] for entry in entries])
+        self._head = await self._archive.head()
+        return [entry for entry in entries if entry["id"] not in known]
+
+    async def _clear(self, model: type[Document], documents: list[Bson], entries: list[Bson]) -> None:
+        """Take exactly what was archived out of the documents; what came since stays."""
+        await self._store.collection(model).update_many(
+            {"_id": {"$in": [document["_id"] for document in documents]}},
+            {"$pull": {"outbox": {"id": {"$in": [entry["id"] for entry in entries]}}}},
+        )
+
+    async def _idle(self) -> None:
+        """Wait until something changed here or in another replica, or until a sweep is due."""
+        sweep = min(SWEEP, self.lease.seconds / 3)
+        here = asyncio.create_task(self._store.changed.wait())
+        waits: set[asyncio.Task[Any]] = {here}
+        if self._watch:
+            if self._elsewhere is None or self._elsewhere.done():
+                self._elsewhere = asyncio.create_task(self._change(sweep))
+            waits.add(self._elsewhere)
+        try:
+            await asyncio.wait(waits, timeout=sweep, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            here.cancel()
+
+    async def _change(self, seconds: float) -> None:
+        """Until a document of this service changed since the last pass began (an empty one)."""
+        milliseconds = int(seconds * 1000)
+        with suppress(PyMongoError):  # a lost oplog position and the like: the sweep is soon enough
+            async with self._store.database.watch(
+                [{"$match": {"operationType": {"$in": ["insert", "update"]}}}, {"$project": {"_id": 1}}],
+                start_at_operation_time=self._pass_began,
+                max_await_time_ms=milliseconds,
+            ) as changes:
+                await changes.try_next()

@@ -1,0 +1,78 @@
+"""A service: its routes, documents and consumers, said once; everything every service has comes with it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from starlette.middleware import Middleware
+
+from shared import problems
+from shared.consumers.declare import Consumer
+from shared.documents import Document
+from shared.idempotency import IdempotentPosts
+from shared.middleware import BodyLimit, Traced
+from shared.store.store import Store
+
+Job = Callable[[Store], Awaitable[None]]
+"""Background work that runs for as long as the service does; it is started again when it fails."""
+Counts = Callable[[Store], Awaitable[dict[str, dict[str, int]]]]
+"""What a service counts in its own collections: row id -> column -> count; see `jinguo audit`."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A table that can be recomputed: the audit compares `shown` with what `source` counts itself."""
+
+    name: str
+    source: str
+    """The service that holds the truth; its `counts[name]` recomputes it."""
+    shown: Counts
+
+
+@dataclass(frozen=True)
+class Service:
+    """The declaration of a service, in its `app.py`."""
+
+    name: str
+    title: str
+    routers: Sequence[APIRouter] = ()
+    documents: Sequence[type[Document]] = ()
+    consumers: Sequence[Consumer] = ()
+    jobs: Sequence[Job] = ()
+    counts: dict[str, Counts] = field(default_factory=dict)
+    projections: Sequence[Projection] = ()
+
+    def app(self, store: Store) -> FastAPI:
+        """The HTTP side, to be mounted under `/<name>`."""
+        app = FastAPI(
+            title=f"{self.title} · {self.name}",
+            version="1",
+            middleware=[
+                Middleware(Traced),
+                Middleware(BodyLimit),
+                Middleware(IdempotentPosts, find=store.find_answer),
+            ],
+        )
+        app.state.store = store
+        problems.install(app)
+        for router in self.routers:
+            app.include_router(router)
+        return app
+
+
+async def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store
+
+
+StoreDep = Annotated[Store, Depends(_store)]
+"""`store: StoreDep` in a route."""
+IfMatch = Annotated[str | None, Header(alias="If-Match")]
+"""`if_match: IfMatch` in a route that changes one document."""
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
+
+
+def tag(response: Response, document: Document) -> None:
+    """Tell the caller the version, for a later `If-Match`."""
+    response.headers["ETag"] = document.etag

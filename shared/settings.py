@@ -1,0 +1,46 @@
+"""Settings: from the environment (prefix `JINGUO_`), files under /run/secrets, or these defaults."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Durations in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="JINGUO_", extra="ignore")
+
+    mongodb_uri: str | None = Field(None, validation_alias=AliasChoices("JINGUO_MONGODB_URI", "MONGODB_URI"))
+    """None: `jinguo up` starts a mongod of its own."""
+    database_prefix: str = "jinguo"
+    """Databases are `<prefix>_<service>`, `<prefix>_log` (archives) and `<prefix>_vault` (keys)."""
+    kafka_bootstrap_servers: str | None = Field(
+        None, validation_alias=AliasChoices("JINGUO_KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS")
+    )
+    """None: the embedded log, which is MongoDB itself."""
+    kafka_replication_factor: int = 1
+    data_dir: Path = Path(".data")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    """Where residents reach the platform: goes into QR codes."""
+    master_key_file: Path | None = None
+    """32 random bytes in base64. None: `jinguo up` makes `<data_dir>/master.key`."""
+    master_key: SecretStr | None = None
+    instance: str | None = None
+    """A name that survives restarts of this replica (static Kafka membership)."""
+    command_timeout: float = 1.8
+    """A command or query that takes longer answers 503."""
+    relay_lease: float = 3.0
+    """How long a relay may be silent before another replica takes over."""
+    show_outgoing_messages: bool = False
+    """A local page lists the messages sent, one-time codes included: for trying things out only."""
+    log_level: str = "INFO"
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read once."""
+    return Settings()

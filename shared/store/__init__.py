@@ -1,0 +1,1 @@
+"""State and its events, committed together. Start reading at `store.py`."""

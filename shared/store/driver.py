@@ -1,0 +1,145 @@
+"""The only module that knows the MongoDB driver.
+
+Motor is at the end of its life in favour of PyMongo's own asyncio API; because nothing else imports
+either, that swap is this file.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+from bson import Binary
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from shared.problems import Unavailable
+
+Client: TypeAlias = AsyncIOMotorClient[dict[str, Any]]
+Database: TypeAlias = AsyncIOMotorDatabase[dict[str, Any]]
+Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
+Session: TypeAlias = AsyncIOMotorClientSession
+Bson: TypeAlias = dict[str, Any]
+WriteOp: TypeAlias = InsertOne[Bson] | UpdateOne | UpdateMany | ReplaceOne[Bson] | DeleteOne | DeleteMany
+
+MAJORITY = ReadConcern("majority")
+
+__all__ = [
+    "MAJORITY",
+    "Binary",
+    "Bson",
+    "BulkWriteError",
+    "Client",
+    "Collection",
+    "Database",
+    "DeleteMany",
+    "DeleteOne",
+    "DuplicateKeyError",
+    "InsertOne",
+    "OperationFailure",
+    "PyMongoError",
+    "RawBSONDocument",
+    "ReadConcern",
+    "ReplaceOne",
+    "ReturnDocument",
+    "Session",
+    "UpdateMany",
+    "UpdateOne",
+    "WriteOp",
+    "connect",
+    "guarded",
+    "is_transient",
+    "raw",
+    "transaction",
+]
+
+
+def connect(uri: str) -> Client:
+    """A client with every default that matters stated: majority and journaled, UTC, short selection."""
+    return AsyncIOMotorClient(
+        uri,
+        tz_aware=True,
+        w="majority",
+        journal=True,
+        readPreference="primary",
+        retryWrites=True,
+        retryReads=True,
+        serverSelectionTimeoutMS=1500,
+        connectTimeoutMS=1500,
+        socketTimeoutMS=60_000,
+        maxPoolSize=64,
+        appname="jinguo",
+    )
+
+
+def raw(collection: Collection) -> Collection:
+    """The same collection, handing documents through as undecoded BSON."""
+    return collection.with_options(codec_options=CodecOptions(document_class=RawBSONDocument, tz_aware=True))
+
+
+_AWAY = (
+    ConnectionFailure,
+    NetworkTimeout,
+    ServerSelectionTimeoutError,
+    ExecutionTimeout,
+    asyncio.TimeoutError,
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """True when the same operation may succeed later: the database is away, electing or overloaded."""
+    if isinstance(error, _AWAY):
+        return True
+    return isinstance(error, PyMongoError) and (
+        error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError")
+    )
+
+
+@asynccontextmanager
+async def guarded(seconds: float) -> AsyncIterator[None]:
+    """Bound what a caller waits for MongoDB. Raises Unavailable when it is away or too slow."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (TimeoutError, PyMongoError) as error:
+        if is_transient(error):
+            raise Unavailable("数据库暂时不可用 / The database is away") from error
+        raise
+
+
+@asynccontextmanager
+async def transaction(client: Client) -> AsyncIterator[Session]:
+    """One attempt at a majority, snapshot transaction; it commits when the block ends without error.
+
+    The caller repeats the block while `is_transient` (WriteConflict aborts at once by design).
+    """
+    async with (
+        await client.start_session() as session,
+        session.start_transaction(
+            read_concern=ReadConcern("snapshot"),
+            write_concern=WriteConcern("majority", j=True),
+            read_preference=ReadPreference.PRIMARY,
+            max_commit_time_ms=5000,
+        ),
+    ):
+        yield session

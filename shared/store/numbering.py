@@ -1,0 +1,152 @@
+"""Gap-free numbers without a counter.
+
+The number is a field of the document, unique within its series. A writer knows the highest number
+already stored and writes the next ones with an *ordered* bulk write: the first failure stops it, so the
+numbers present are always 1..n. Two writers that pick the same number collide on the unique index, and
+the loser reads the highest number again. There is no counter document to fight over, nothing to
+reserve, and so nothing that a crash could leave as a gap.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from shared import idempotency
+from shared.documents import Document
+from shared.idempotency import RequestKey
+from shared.personal import personal_fields
+from shared.problems import AlreadyExists
+from shared.store.driver import BulkWriteError
+from shared.store.grouping import Grouped
+from shared.store.writes import Write
+from shared.telemetry import current_traceparent, traced
+
+if TYPE_CHECKING:
+    from shared.store.store import Store
+
+INDEX = "numbers"
+"""The name of the unique index on (series, number) that the document class declares."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    document: Any
+    series: str
+    apply: Callable[[Any, int], object]
+    answer: Callable[[Any], BaseModel]
+    request: RequestKey | None
+    traceparent: str | None
+
+    def attempt(self, number: int) -> Document:
+        """The document under this number; a second attempt starts from what was loaded."""
+        loaded: Document = self.document
+        model = type(loaded)
+        document = model.of_stored(loaded._stored)
+        for name in personal_fields(model):
+            document.__dict__[name] = getattr(loaded, name)
+        self.apply(document, number)
+        return document
+
+
+class Numbering:
+    """Commits documents of one class under the next number of their series."""
+
+    def __init__(self, store: "Store", model: type[Document]) -> None:
+        index = next(index for index in model.indexes if index.name == INDEX)
+        self._series_field, self._number_field = (name for name, _ in index.keys)
+        self._store = store
+        self._model = model
+        self._last: dict[str, int] = {}
+        self._grouped: Grouped[_Wanted, Document] = Grouped(self._run)
+
+    async def commit(
+        self,
+        document: Any,
+        series: str,
+        apply: Callable[[Any, int], object],
+        answer: Callable[[Any], BaseModel],
+    ) -> Any:
+        """See `Store.commit_next`. The document given must have been loaded and not changed since."""
+        request, traceparent = idempotency.current(), current_traceparent()
+        wanted = _Wanted(document, series, apply, answer, request, traceparent)
+        return await self._grouped(wanted)
+
+    async def _run(self, wanted: list[_Wanted]) -> list[Document | Exception]:
+        results: dict[int, Document | Exception] = {}
+        try:
+            while open_ := [index for index in range(len(wanted)) if index not in results]:
+                await self._round(wanted, open_, results)
+        except Exception:
+            self._last.clear()  # what was written before the failure is not known
+            raise
+        return [results[index] for index in range(len(wanted))]
+
+    async def _round(
+        self, wanted: list[_Wanted], open_: list[int], results: dict[int, Document | Exception]
+    ) -> None:
+        """Write as many as go through until the first failure, which is settled."""
+        await self._learn({wanted[index].series for index in open_})
+        writes: list[tuple[int, Write]] = []
+        next_number = dict(self._last)
+        for index in open_:
+            item = wanted[index]
+            number = next_number[item.series] + 1
+            try:
+                writes.append((index, await self._write(item, number)))
+                next_number[item.series] = number
+            except Exception as error:
+                results[index] = error
+        if not writes:
+            return
+        failed_at, failure = await self._bulk([write for _, write in writes])
+        for index, write in writes[:failed_at]:
+            self._store._committed([write])
+            results[index] = write.document
+            self._last[wanted[index].series] += 1
+        if failure is not None:
+            self._settle(wanted, writes[failed_at], failure, results)
+
+    async def _write(self, item: _Wanted, number: int) -> Write:
+        with traced(item.traceparent):
+            document = item.attempt(number)
+            body = self._store._body(document, item.answer) if item.request else ""
+            return await Write.of(document, self._store.vault, item.request, body)
+
+    async def _bulk(self, writes: list[Write]) -> tuple[int, dict[str, Any] | None]:
+        """How many were written, and the error that stopped it."""
+        try:
+            await self._store.collection(self._model).bulk_write(
+                [w.operation() for w in writes], ordered=True
+            )
+        except BulkWriteError as error:
+            if not error.details["writeErrors"]:
+                raise
+            failed: dict[str, Any] = error.details["writeErrors"][0]
+            return failed["index"], failed
+        return len(writes), None
+
+    def _settle(
+        self,
+        wanted: list[_Wanted],
+        failed: tuple[int, Write],
+        error: dict[str, Any],
+        results: dict[int, Document | Exception],
+    ) -> None:
+        index, write = failed
+        problem = write.problem(error)
+        if isinstance(problem, AlreadyExists) and problem.index == INDEX:
+            self._last.pop(wanted[index].series, None)  # another replica took the number: look again
+        else:
+            results[index] = problem
+
+    async def _learn(self, series: set[str]) -> None:
+        """Know the highest number of each series."""
+        for name in series - self._last.keys():
+            newest = await self._store.collection(self._model).find_one(
+                {self._series_field: name, self._number_field: {"$gte": 1}},
+                {self._number_field: 1},
+                sort=[(self._number_field, -1)],
+            )
+            self._last[name] = newest[self._number_field] if newest else 0

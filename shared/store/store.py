@@ -1,0 +1,297 @@
+"""The store: load documents, change them by their rules, commit them with their events in one write."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+import structlog
+from pydantic import BaseModel
+
+from shared import idempotency
+from shared.documents import Document, Index
+from shared.personal import personal_fields, with_plaintext
+from shared.problems import NotFound, StaleVersion, VersionConflict
+from shared.store.driver import (
+    Bson,
+    BulkWriteError,
+    Client,
+    Collection,
+    Database,
+    DuplicateKeyError,
+    OperationFailure,
+    guarded,
+    is_transient,
+    transaction,
+)
+from shared.store.grouping import Grouped
+from shared.store.numbering import Numbering
+from shared.store.writes import Write, duplicate
+from shared.telemetry import COMMIT_GROUP, COMMITS
+from shared.vault import Vault
+
+D = TypeVar("D", bound=Document)
+A = TypeVar("A", bound=BaseModel)
+
+ATTEMPTS = 8
+"""How often a change is tried again when somebody else was faster."""
+_OWN_INDEXES = (
+    Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}}),
+    Index(
+        "answers",
+        [(f"{idempotency.FIELD}.key", 1)],
+        unique=True,
+        where={f"{idempotency.FIELD}.0": {"$exists": True}},
+    ),
+)
+log = structlog.get_logger()
+
+
+class Store:
+    """One service's documents. Every method waits at most `timeout` seconds, then raises Unavailable."""
+
+    def __init__(
+        self, client: Client, prefix: str, service: str, vault: Vault, *, timeout: float = 1.8
+    ) -> None:
+        self.client = client
+        self.service = service
+        self.vault = vault
+        self.database: Database = client[f"{prefix}_{service}"]
+        self.models: list[type[Document]] = []
+        self.changed = asyncio.Event()
+        """Set after a commit with events: wakes the relay of this process."""
+        self._timeout = timeout
+        self._commits: dict[type[Document], Grouped[Write, None]] = {}
+        self._loads: dict[type[Document], Grouped[str, Bson | None]] = {}
+        self._numbering: dict[type[Document], Numbering] = {}
+
+    async def prepare(self, models: Sequence[type[Document]]) -> None:
+        """Declare the documents of this service and create their indexes."""
+        self.models = list(models)
+        for model in models:
+            for index in (*_OWN_INDEXES, *model.indexes):
+                await create_index(self.collection(model), index)
+
+    def collection(self, model: type[Document]) -> Collection:
+        """The collection behind a document class, for named queries."""
+        return self.database[model.collection]
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    async def find(self, model: type[D], document_id: str) -> D | None:
+        """The document, or None. Concurrent loads go to MongoDB together."""
+        grouped = self._loads.get(model)
+        if grouped is None:
+            grouped = self._loads[model] = Grouped(lambda ids: self._load_many(model, ids))
+        async with guarded(self._timeout):
+            stored = await grouped(document_id)
+        return None if stored is None else model.of_stored(stored)
+
+    async def load(self, model: type[D], document_id: str) -> D:
+        """The document. Raises NotFound."""
+        document = await self.find(model, document_id)
+        if document is None:
+            raise NotFound(kind=model.collection)
+        return document
+
+    async def select(
+        self,
+        model: type[D],
+        where: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 100,
+    ) -> list[D]:
+        """Documents by a query; queries with a name live in the service's `queries.py`."""
+        async with guarded(self._timeout):
+            cursor = self.collection(model).find(where, sort=list(sort) or None, limit=limit)
+            return [model.of_stored(stored) for stored in await cursor.to_list(None)]
+
+    async def count(self, model: type[Document], where: Mapping[str, Any], *, limit: int) -> int:
+        """How many documents match, counted up to `limit`."""
+        async with guarded(self._timeout):
+            return await self.collection(model).count_documents(where, limit=limit)
+
+    async def aggregate(self, model: type[Document], pipeline: Sequence[Mapping[str, Any]]) -> list[Bson]:
+        """The rows of an aggregation over one collection."""
+        async with guarded(self._timeout):
+            return await self.collection(model).aggregate(list(pipeline)).to_list(None)
+
+    async def stream(self, model: type[D], where: Mapping[str, Any]) -> AsyncIterator[D]:
+        """All matching documents, for jobs: without a deadline, in the order of their ids."""
+        async for stored in self.collection(model).find(where, sort=[("_id", 1)]):
+            yield model.of_stored(stored)
+
+    async def unseal(self, *documents: Document) -> None:
+        """Open the personal fields in place; they stay None when the person was erased."""
+        async with guarded(self._timeout):
+            await asyncio.gather(*(self._unseal(document) for document in documents))
+
+    async def _unseal(self, document: Document) -> None:
+        box, person = document._stored.get("sealed"), document.person_id
+        if box and person and personal_fields(type(document)):
+            context = f"{document.collection}/{document.id}"
+            with_plaintext(document, await self.vault.open_box(person, box, context))
+
+    async def find_answer(self, key: str) -> Bson | None:
+        """The answer that was stored with an Idempotency-Key."""
+        async with guarded(self._timeout):
+            for model in self.models:
+                where = {f"{idempotency.FIELD}.key": key, f"{idempotency.FIELD}.0": {"$exists": True}}
+                stored = await self.collection(model).find_one(where, {f"{idempotency.FIELD}.$": 1})
+                if stored:
+                    answer: Bson = stored[idempotency.FIELD][0]
+                    return answer
+        return None
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────
+
+    @overload
+    async def commit(self, document: D) -> D: ...
+    @overload
+    async def commit(self, document: D, answer: Callable[[D], A]) -> A: ...
+    async def commit(self, document: D, answer: Callable[[D], A] | None = None) -> D | A:
+        """Store a document and its recorded events in one write, majority and journaled.
+
+        `answer` makes the route's answer from the committed document; with an Idempotency-Key it is
+        stored in the same write. Raises VersionConflict, AlreadyExists, Unavailable.
+        """
+        async with guarded(self._timeout):
+            write = await self._prepare(document, answer)
+            await self._group(type(document))(write)
+        self._committed([write])
+        return answer(document) if answer else document
+
+    @overload
+    async def change(
+        self, model: type[D], document_id: str, rule: Callable[[D], object], *, if_match: str | None = None
+    ) -> D: ...
+    @overload
+    async def change(
+        self,
+        model: type[D],
+        document_id: str,
+        rule: Callable[[D], object],
+        answer: Callable[[D], A],
+        *,
+        if_match: str | None = None,
+    ) -> A: ...
+    async def change(
+        self,
+        model: type[D],
+        document_id: str,
+        rule: Callable[[D], object],
+        answer: Callable[[D], A] | None = None,
+        *,
+        if_match: str | None = None,
+    ) -> D | A:
+        """Load, apply `rule`, commit; again from the start when somebody else was faster.
+
+        Raises NotFound, StaleVersion (`if_match` names another version), and what `rule` raises.
+        """
+        for attempt in range(ATTEMPTS):
+            document = await self.load(model, document_id)
+            if if_match not in (None, "*", document.etag):
+                raise StaleVersion(current=document.etag)
+            rule(document)
+            try:
+                return await (self.commit(document, answer) if answer else self.commit(document))
+            except VersionConflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def commit_next(
+        self, document: D, series: str, apply: Callable[[D, int], object], answer: Callable[[D], A]
+    ) -> A:
+        """Commit a document under the next number of its series: 1, 2, 3, … gap-free, never reused.
+
+        `apply(document, number)` sets the number (the model's `numbered` field) and records the events.
+        Raises what `commit` and `apply` raise; then no number was used.
+        """
+        numbering = self._numbering.get(type(document))
+        if numbering is None:
+            numbering = self._numbering[type(document)] = Numbering(self, type(document))
+        async with guarded(self._timeout):
+            committed = await numbering.commit(document, series, apply, answer)
+        return answer(committed)
+
+    async def commit_all(self, *documents: Document) -> None:
+        """Commit several documents in one transaction: for the rare change that needs it."""
+        async with guarded(self._timeout):
+            for attempt in range(ATTEMPTS):
+                try:
+                    await self._commit_all(documents)
+                    return
+                except Exception as error:
+                    if attempt == ATTEMPTS - 1 or not is_transient(error):
+                        raise
+
+    async def _commit_all(self, documents: Sequence[Document]) -> None:
+        writes = [await self._prepare(document, None) for document in documents]
+        async with transaction(self.client) as session:
+            for write in writes:
+                model = type(write.document)
+                try:
+                    await self.collection(model).bulk_write([write.operation()], session=session)
+                except BulkWriteError as error:
+                    raise write.problem(error.details["writeErrors"][0]) from error
+                except DuplicateKeyError as error:
+                    raise duplicate(model, dict(error.details or {}), is_insert=write.is_insert) from error
+        self._committed(writes)
+
+    async def _prepare(self, document: D, answer: Callable[[D], A] | None) -> Write:
+        request = idempotency.current()
+        body = ""
+        if request is not None and answer is not None:
+            body = self._body(document, answer)
+        return await Write.of(document, self.vault, request if answer else None, body)
+
+    @staticmethod
+    def _body(document: D, answer: Callable[[D], A]) -> str:
+        """The answer as it will be once the document is stored."""
+        document.version += 1
+        try:
+            return answer(document).model_dump_json()
+        finally:
+            document.version -= 1
+
+    def _committed(self, writes: Sequence[Write]) -> None:
+        events = any(write.document.recorded for write in writes)
+        for write in writes:
+            write.done()
+        COMMITS.labels(self.service).inc(len(writes))
+        if events:
+            self.changed.set()
+
+    def _group(self, model: type[Document]) -> Grouped[Write, None]:
+        grouped = self._commits.get(model)
+        if grouped is None:
+            grouped = self._commits[model] = Grouped(lambda writes: self._write_many(model, writes))
+        return grouped
+
+    async def _write_many(self, model: type[Document], writes: list[Write]) -> list[Exception | None]:
+        results: list[Exception | None] = [None] * len(writes)
+        COMMIT_GROUP.observe(len(writes))
+        try:
+            await self.collection(model).bulk_write([write.operation() for write in writes], ordered=False)
+        except BulkWriteError as error:
+            if error.details.get("writeConcernErrors"):
+                raise OperationFailure("not acknowledged by a majority") from error
+            for failed in error.details["writeErrors"]:
+                results[failed["index"]] = writes[failed["index"]].problem(failed)
+        return results
+
+    async def _load_many(self, model: type[Document], ids: list[str]) -> list[Bson | Exception | None]:
+        cursor = self.collection(model).find({"_id": {"$in": list(set(ids))}})
+        found = {stored["_id"]: stored for stored in await cursor.to_list(None)}
+        return [found.get(document_id) for document_id in ids]
+
+
+async def create_index(collection: Collection, index: Index) -> None:
+    """Create an index as declared; one that exists alike is left alone."""
+    options: dict[str, Any] = {"name": index.name, "unique": index.unique}
+    if index.where is not None:
+        options["partialFilterExpression"] = index.where
+    if index.expire_after is not None:
+        options["expireAfterSeconds"] = index.expire_after
+    await collection.create_index(list(index.keys), **options)

@@ -1,0 +1,102 @@
+"""Logs, trace context and metrics: one set-up for every service."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import orjson
+import structlog
+from opentelemetry import trace
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import Counter, Gauge, Histogram
+
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+_ids = RandomIdGenerator()
+_propagator = TraceContextTextMapPropagator()
+
+COMMITS = Counter("jinguo_commits_total", "Documents committed", ["service"])
+COMMIT_GROUP = Histogram(
+    "jinguo_commit_group_size", "Commits that went together", buckets=(1, 2, 5, 10, 50, 200, 500)
+)
+RELAYED = Counter("jinguo_relayed_events_total", "Events archived by the relay", ["service"])
+RELAY_LAG = Gauge("jinguo_relay_lag_events", "Events committed and not yet archived", ["service"])
+RELAY_LAG_SECONDS = Gauge("jinguo_relay_lag_seconds", "Age of the oldest event not yet archived", ["service"])
+PUBLISH_LAG = Gauge(
+    "jinguo_publish_lag_events", "Events archived and not yet acknowledged by Kafka", ["service"]
+)
+CONSUMER_LAG = Gauge(
+    "jinguo_consumer_lag_events", "Events archived and not yet consumed", ["group", "source"]
+)
+CONSUMED = Counter("jinguo_consumed_events_total", "Events whose effects were committed", ["group", "source"])
+PARKED = Gauge("jinguo_parked_events", "Events parked", ["group"])
+HANDLER_TIME = Histogram("jinguo_batch_seconds", "From a batch's arrival to its commit", ["group"])
+LOOP_LAG = Gauge("jinguo_event_loop_lag_seconds", "How late the event loop woke up last")
+
+
+def new_traceparent() -> str:
+    """A fresh W3C trace context header value."""
+    return f"00-{_ids.generate_trace_id():032x}-{_ids.generate_span_id():016x}-01"
+
+
+def accepted_traceparent(header: str | None) -> str:
+    """The caller's trace context when it is valid, else a new one."""
+    if header:
+        context = _propagator.extract({"traceparent": header})
+        span = trace.get_current_span(context).get_span_context()
+        if span.is_valid:
+            return f"00-{span.trace_id:032x}-{_ids.generate_span_id():016x}-{span.trace_flags:02x}"
+    return new_traceparent()
+
+
+def current_traceparent() -> str | None:
+    """The trace context that this task works under."""
+    return _traceparent.get()
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The trace id inside a traceparent."""
+    return traceparent.split("-")[1] if traceparent else None
+
+
+@contextmanager
+def traced(traceparent: str | None) -> Iterator[None]:
+    """Work under a trace context: logs carry it, events committed inside carry it on."""
+    token = _traceparent.set(traceparent)
+    try:
+        yield
+    finally:
+        _traceparent.reset(token)
+
+
+def _with_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if (current := _traceparent.get()) is not None:
+        event["trace_id"] = trace_id(current)
+    return event
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """JSON lines on stderr with time, level, trace id; the standard library's loggers join in."""
+    structlog.configure(
+        processors=[
+            _with_trace,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(
+                serializer=lambda value, **_: orjson.dumps(value, default=str).decode()
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(
+        level=level,
+        force=True,
+        stream=sys.stderr,
+        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
+    )
+    for chatty in ("aiokafka", "pymongo", "httpx", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.ERROR if chatty == "aiokafka" else logging.WARNING)

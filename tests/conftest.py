@@ -1,0 +1,42 @@
+"""The real parts that tests run on: started when first asked for, once a run."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from kafka_broker import KafkaBroker, NoKafka, find_broker
+
+from shared.mongod import Mongod
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    node = Mongod.start(tmp_path_factory.mktemp("mongod"))
+    yield node
+    node.kill()
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(mongod: Mongod) -> str:
+    return mongod.uri
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """Whoever stops, kills, wipes or pauses it brings it back."""
+    try:
+        broker = find_broker(tmp_path_factory.mktemp("kafka"))
+    except NoKafka as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI needs a Kafka: {error}")
+        pytest.skip(str(error))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.discard()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka: KafkaBroker) -> str:
+    return kafka.bootstrap
