@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -101,9 +102,8 @@ class Host:
             await self.archives[service.name].prepare()
             self._start_relay(service)
             for job in service.jobs:
-                self._keep_going(
-                    f"{service.name}.{job.__name__}", lambda s=service, j=job: j(self.stores[s.name])
-                )
+                name = f"{service.name}.{getattr(job, '__name__', 'job')}"
+                self._keep_going(name, partial(job, self.stores[service.name]))
         for runtime in self.runtimes:
             await runtime.prepare()
             self._keep_going(runtime.consumer.group, runtime.run)

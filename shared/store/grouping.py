@@ -28,7 +28,7 @@ class Grouped(Generic[T, R]):
         self._limit = limit
         self._in_flight = in_flight
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: set[asyncio.Task[None] | None] = set()
 
     def __call__(self, item: T) -> asyncio.Future[R]:
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -36,7 +36,6 @@ class Grouped(Generic[T, R]):
         if len(self._workers) < self._in_flight:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
         return future
 
     async def _work(self) -> None:
@@ -54,3 +53,5 @@ class Grouped(Generic[T, R]):
                     future.set_exception(result)
                 else:
                     future.set_result(result)
+        # Before anybody else runs: an item that comes from now on starts a worker of its own.
+        self._workers.discard(asyncio.current_task())

@@ -1,9 +1,11 @@
 """A lease in MongoDB: at most one replica does a job. Judged by the server's clock, so skew is harmless."""
 
 import time
-from typing import Any
+from datetime import UTC, datetime
 
 from shared.store.driver import Collection, DuplicateKeyError, ReturnDocument
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Lease:
@@ -29,19 +31,18 @@ class Lease:
     async def acquire(self) -> bool:
         """Take or renew the lease; False while somebody else holds it."""
         asked = time.monotonic()
-        ends = {"$add": ["$$NOW", int(self.seconds * 1000)]}
-        where: dict[str, Any] = {
-            "_id": self._name,
-            "$or": [{"holder": self._holder}, {"$expr": {"$lt": ["$ends", "$$NOW"]}}],
+        free = {
+            "$or": [{"$eq": ["$holder", self._holder]}, {"$lt": [{"$ifNull": ["$ends", _LONG_AGO]}, "$$NOW"]}]
         }
+        ours = {"holder": self._holder, "ends": {"$add": ["$$NOW", int(self.seconds * 1000)]}}
+        taken = {name: {"$cond": [free, value, f"${name}"]} for name, value in ours.items()}
         try:
-            await self._collection.find_one_and_update(
-                where,
-                [{"$set": {"holder": self._holder, "ends": ends}}],
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
+            row = await self._collection.find_one_and_update(
+                {"_id": self._name}, [{"$set": taken}], upsert=True, return_document=ReturnDocument.AFTER
             )
-        except DuplicateKeyError:  # the upsert found the row held by another
+        except DuplicateKeyError:  # two made the row at the same time
+            row = None
+        if row is None or row["holder"] != self._holder:
             self._until = 0.0
             return False
         self._until = asked + self.seconds

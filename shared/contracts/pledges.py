@@ -1,0 +1,126 @@
+"""Events of `pledges` (公筷公勺进家庭). Ids and counts only; what is personal travels sealed."""
+
+from enum import StrEnum
+
+from shared.documents import Day
+from shared.events import Event
+from shared.personal import Personal, PersonId
+
+
+class SignerRole(StrEnum):
+    """Who signs for a household: the notice names 家庭女主人 and 党员."""
+
+    HOSTESS = "hostess"
+    PARTY_MEMBER = "party-member"
+    MEMBER = "member"
+
+
+class PledgeCodeIssued(Event, name="pledge.code-issued"):
+    """A one-time code waits to be sent to the signer. Only the notifier opens phone and code."""
+
+    person_field = "signer"
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
+    valid_minutes: int
+    name: Personal[str] = None
+    phone: Personal[str] = None
+    code: Personal[str] = None
+
+
+class PledgeSigned(Event, name="pledge.signed"):
+    """A household's pledge was verified and counted, under its serial in the community's chain."""
+
+    pledge_id: str
+    campaign_id: str
+    chain_id: str
+    serial: int
+    signer: PersonId
+    role: SignerRole
+    members: int
+    day: Day
+
+
+class PledgeWithdrawn(Event, name="pledge.withdrawn"):
+    """The household took its pledge back; its serial stays used."""
+
+    pledge_id: str
+    campaign_id: str
+    chain_id: str
+    serial: int
+    signer: PersonId
+    day: Day
+    signed_day: Day
+
+
+class PledgeInvalidated(Event, name="pledge.invalidated"):
+    """The federation struck a pledge out (fraud, a duplicate); its serial stays used."""
+
+    pledge_id: str
+    campaign_id: str
+    chain_id: str
+    serial: int
+    signer: PersonId
+    reason: str
+    day: Day
+    signed_day: Day
+
+
+class MilestoneKind(StrEnum):
+    """What a chain has reached."""
+
+    HOUSEHOLDS = "households"
+    COVERAGE = "coverage"
+
+
+class ChainMilestoneReached(Event, name="chain.milestone-reached"):
+    """A community's chain reached 1, 10, 50 or 100 households, or another tenth of coverage (percent)."""
+
+    chain_id: str
+    campaign_id: str
+    kind: MilestoneKind
+    value: int
+    counted: int
+    day: Day
+
+
+class HouseholdCheckedIn(Event, name="household.checked-in"):
+    """A household reported a day of serving chopsticks; `streak` counts days in a row, this one included."""
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
+    day: Day
+    streak: int
+
+
+class StreakCompleted(Event, name="household.streak-completed"):
+    """21 days in a row."""
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
+    day: Day
+    days: int
+
+
+class TalkHeld(Event, name="talk.held"):
+    """A preacher's online talk took place."""
+
+    talk_id: str
+    team_id: str
+    campaign_id: str
+    attendees: int
+    day: Day
+
+
+class ObservationRecorded(Event, name="observation.recorded"):
+    """A supervisor saw tables with and without serving chopsticks. A fact, not a penalty."""
+
+    observation_id: str
+    team_id: str
+    campaign_id: str
+    tables: int
+    with_serving_chopsticks: int
+    day: Day
