@@ -52,7 +52,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: ClassVar[str]
+    event_name: ClassVar[str]
     event_version: ClassVar[int]
     type: ClassVar[str]
     source: ClassVar[str]
@@ -68,7 +68,7 @@ class Event(BaseModel):
 
     def __init_subclass__(cls, *, name: str = "", version: int = 1, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.name, cls.event_version = name, version
+        cls.event_name, cls.event_version = name, version
         cls.source = cls.__module__.rpartition(".")[2]
         cls.type = f"{TYPE_PREFIX}{name}.v{version}"
 
