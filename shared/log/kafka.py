@@ -58,14 +58,18 @@ class KafkaLog:
         if source not in self._publishers:
             state = self._client[f"{self._prefix}_log"]["published"]
             self._publishers[source] = Publisher(
-                self._bootstrap, self._archive(source), state, replication=self._replication
+                self._bootstrap,
+                topic_of(self._prefix, source),
+                self._archive(source),
+                state,
+                replication=self._replication,
             )
         return self._publishers[source]
 
     def subscribe(self, group: str, sources: Sequence[str], cursors: LoadCursors) -> "KafkaSubscription":
         """Join the consumer group `group` on the topics of `sources`."""
         archives = {source: self._archive(source) for source in sources}
-        return KafkaSubscription(self._bootstrap, group, archives, cursors, self._instance)
+        return KafkaSubscription(self._bootstrap, self._prefix, group, archives, cursors, self._instance)
 
     def archived(self, source: str, head: int) -> None:
         """Wake the publisher."""
@@ -99,13 +103,15 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     def __init__(
         self,
         bootstrap: str,
+        prefix: str,
         group: str,
         archives: dict[str, Archive],
         cursors: LoadCursors,
         instance: str | None,
     ) -> None:
         self._bootstrap = bootstrap
-        self._group = group
+        self._topics = [topic_of(prefix, source) for source in archives]
+        self._group = f"{prefix}.{group}"
         self._archives = archives
         self._load = cursors
         self._instance = instance
@@ -130,7 +136,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             fetch_max_wait_ms=200,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
-        consumer.subscribe([topic_of(source) for source in self._archives], listener=self)
+        consumer.subscribe(self._topics, listener=self)
         try:
             await bounded(consumer.start())
         except BaseException:

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.archive import Archive
 from shared.events import PARTITIONS, Envelope
-from shared.log.wire import to_headers, topic_of
+from shared.log.wire import to_headers
 from shared.store.driver import Collection, PyMongoError
 from shared.telemetry import PUBLISH_LAG
 
@@ -35,16 +35,13 @@ class Published:
     offsets: list[int] = field(default_factory=lambda: [-1] * PARTITIONS)
 
 
-async def create_topics(bootstrap: str, sources: Sequence[str], replication: int) -> None:
+async def create_topics(bootstrap: str, topics: Sequence[str], replication: int) -> None:
     """Create the topics as declared here; those that exist are left alone."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=8000)
     try:
         await asyncio.wait_for(admin.start(), DEADLINE)
-        topics = [
-            NewTopic(topic_of(source), PARTITIONS, replication, topic_configs=TOPIC_CONFIG)
-            for source in sources
-        ]
-        answer = await asyncio.wait_for(admin.create_topics(topics), DEADLINE)
+        new = [NewTopic(topic, PARTITIONS, replication, topic_configs=TOPIC_CONFIG) for topic in topics]
+        answer = await asyncio.wait_for(admin.create_topics(new), DEADLINE)
         for error in answer.topic_errors:
             if error[1] not in (0, TopicAlreadyExistsError.errno):
                 raise for_code(error[1])(error[2])
@@ -56,10 +53,12 @@ async def create_topics(bootstrap: str, sources: Sequence[str], replication: int
 class Publisher:
     """Publishes one service's archive. Only the relay's lease holder runs it."""
 
-    def __init__(self, bootstrap: str, archive: Archive, state: Collection, *, replication: int) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, archive: Archive, state: Collection, *, replication: int
+    ) -> None:
         self._bootstrap = bootstrap
         self._archive = archive
-        self._topic = topic_of(archive.source)
+        self._topic = topic
         self._state = state
         self._replication = replication
         self._wakened = asyncio.Event()
@@ -112,7 +111,7 @@ class Publisher:
     async def _connect(self) -> None:
         if self._producer is not None:
             return
-        await create_topics(self._bootstrap, [self._archive.source], self._replication)
+        await create_topics(self._bootstrap, [self._topic], self._replication)
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",

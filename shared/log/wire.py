@@ -9,19 +9,18 @@ from typing import Any
 
 from shared.events import Envelope
 
-TOPIC_PREFIX = "jinguo."
 CONTENT_TYPE = ("content-type", b"application/json")
 Headers = list[tuple[str, bytes]]
 
 
-def topic_of(source: str) -> str:
-    """One topic per service."""
-    return TOPIC_PREFIX + source
+def topic_of(prefix: str, source: str) -> str:
+    """One topic per service, under the same prefix as the databases it is filled from."""
+    return f"{prefix}.{source}"
 
 
 def source_of(topic: str) -> str:
     """The service whose topic it is."""
-    return topic.removeprefix(TOPIC_PREFIX)
+    return topic.rpartition(".")[2]
 
 
 def to_headers(event: Envelope, previous: int) -> Headers:
