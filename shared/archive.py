@@ -7,6 +7,7 @@ and an event is archived once.
 
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from shared.documents import Index
@@ -35,6 +36,8 @@ class Archive:
         """Create the indexes."""
         await create_index(self._collection, Index("event", [("id", 1)], unique=True))
         await create_index(self._collection, Index("partition", [("p", 1), ("_id", 1)]))
+        caused = {"cause": {"$type": "string"}}
+        await create_index(self._collection, Index("cause", [("cause", 1)], where=caused))
 
     async def head(self) -> int:
         """The last position; 0 when empty. From the primary's newest state, as appending needs it."""
@@ -99,6 +102,18 @@ class Archive:
         row = await self._collection.find_one({"id": event_id})
         return self._envelope(row) if row else None
 
+    async def caused_by(self, event: Envelope) -> list[Envelope]:
+        """The events that the handling of `event` led to."""
+        rows = await self._collection.find(
+            {"cause": {"$eq": event.id, "$type": "string"}}, limit=100
+        ).to_list(None)
+        return [self._envelope(row) for row in rows]
+
+    async def first_since(self, instant: datetime) -> int:
+        """The first position at or after an instant; past the head when there is none."""
+        row = await self._collection.find_one({"time": {"$gte": instant}}, {"_id": 1}, sort=[("_id", 1)])
+        return row["_id"] if row else await self.head() + 1
+
     async def time_of(self, position: int) -> Any:
         """When the event at a position happened; None past the head."""
         row = await self._collection.find_one({"_id": position}, {"time": 1})
@@ -114,6 +129,7 @@ class Archive:
             row["data"],
             row["division"],
             row["traceparent"],
+            row.get("cause"),
             self.source,
             row["_id"],
             row["p"],

@@ -29,6 +29,8 @@ class Envelope(NamedTuple):
     data: str
     division: str | None
     traceparent: str | None
+    cause: str | None
+    """The id of the event whose handling led to this one; None when a request did."""
     source: str
     """The publishing service."""
     position: int = 0

@@ -14,6 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import Counter, Gauge, Histogram
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+_cause: ContextVar[str | None] = ContextVar("cause", default=None)
 _ids = RandomIdGenerator()
 _propagator = TraceContextTextMapPropagator()
 
@@ -61,14 +62,20 @@ def trace_id(traceparent: str | None) -> str | None:
     return traceparent.split("-")[1] if traceparent else None
 
 
+def current_cause() -> str | None:
+    """The id of the event that this task handles."""
+    return _cause.get()
+
+
 @contextmanager
-def traced(traceparent: str | None) -> Iterator[None]:
-    """Work under a trace context: logs carry it, events committed inside carry it on."""
-    token = _traceparent.set(traceparent)
+def traced(traceparent: str | None, cause: str | None = None) -> Iterator[None]:
+    """Work under a trace context (and on behalf of an event): logs and committed events carry it on."""
+    tokens = _traceparent.set(traceparent), _cause.set(cause)
     try:
         yield
     finally:
-        _traceparent.reset(token)
+        _traceparent.reset(tokens[0])
+        _cause.reset(tokens[1])
 
 
 def _with_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -9,6 +9,7 @@ no list of seen event ids is kept.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.events import PARTITIONS
 from shared.log.interface import Cursor, Partition, Slice
 from shared.store.driver import Database, Session, UpdateOne
 
@@ -80,6 +81,11 @@ class Cursors:
             if cursor["_id"].startswith(prefix):
                 found.setdefault(cursor["source"], {})[cursor["partition"]] = cursor["position"]
         return found
+
+    async def place(self, source: str, generation: int, position: int) -> None:
+        """Put all cursors of a source at a position: a replay starts behind it."""
+        ids = [self._id((source, partition), generation) for partition in range(PARTITIONS)]
+        await self._cursors.update_many({"_id": {"$in": ids}}, {"$set": {"position": position}})
 
     async def switch(self, generation: int, session: Session) -> None:
         """Make `generation` the live one; members still at the old one find their cursors gone."""

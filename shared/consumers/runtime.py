@@ -164,8 +164,7 @@ class Runtime:
         """Run the handler. Returns why it failed, or None."""
         if envelope.id in failed:
             return failed[envelope.id]
-        tx.traceparent = envelope.traceparent
-        with traced(envelope.traceparent):
+        with traced(envelope.traceparent, envelope.id):
             try:
                 if isinstance(event, Undecodable):
                     raise UnreadableEvent(event.reason)

@@ -11,11 +11,13 @@ from shared.documents import Document
 from shared.store.driver import Bson, Session, UpdateOne, WriteOp
 from shared.store.store import Store
 from shared.store.writes import Write
-from shared.telemetry import traced
+from shared.telemetry import current_cause, current_traceparent, traced
 
 D = TypeVar("D", bound=Document)
 Table = str
 RowId = str
+Origin = tuple[str | None, str | None]
+"""The trace context and the event that a change comes from."""
 
 
 class Row:
@@ -48,9 +50,8 @@ class Transaction:
         self._session = session
         self._table_name = table_name
         self._rows: dict[tuple[Table, RowId], Row] = {}
-        self._documents: dict[tuple[type[Document], str], Document] = {}
+        self._documents: dict[tuple[type[Document], str], tuple[Document, Origin]] = {}
         self._scratch: list[Callable[[], None]] = []
-        self.traceparent: str | None = None
 
     # ── what handlers use ────────────────────────────────────────────────────────────────────────
 
@@ -79,7 +80,7 @@ class Transaction:
         """A document of the own service, with what earlier events of the batch did to it."""
         key = (model, document_id)
         if key in self._documents:
-            return self._documents[key].model_copy(deep=True)  # type: ignore[return-value]
+            return self._documents[key][0].model_copy(deep=True)  # type: ignore[return-value]
         collection = self._store.collection(model)
         stored = await collection.find_one({"_id": document_id}, session=self._session)
         return None if stored is None else model.of_stored(stored)
@@ -91,8 +92,12 @@ class Transaction:
 
     def save(self, document: Document) -> None:
         """Commit a document, and the events it recorded, with the batch."""
-        key = (type(document), document.id)
-        self._scratch.append(lambda: self._documents.__setitem__(key, document))
+        origin = current_traceparent(), current_cause()
+
+        def effect() -> None:
+            self._documents[type(document), document.id] = document, origin
+
+        self._scratch.append(effect)
 
     # ── what the runtime uses ────────────────────────────────────────────────────────────────────
 
@@ -114,8 +119,8 @@ class Transaction:
         for table, operations in by_table.items():
             collection = self._store.database[self._table_name(table)]
             await collection.bulk_write(operations, ordered=False, session=self._session)
-        for document in self._documents.values():
-            with traced(self.traceparent):
+        for document, origin in self._documents.values():
+            with traced(*origin):
                 write = await Write.of(document, self._store.vault, None, "")
             collection = self._store.collection(type(document))
             await collection.bulk_write([write.operation()], session=self._session)

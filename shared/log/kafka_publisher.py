@@ -107,6 +107,8 @@ class Publisher:
         except TimeoutError:
             if await self._lost(published):
                 raise KafkaError("the topic lost its records") from None
+            if (await self._load()).position < published.position:
+                raise KafkaError("a refill was asked for") from None
 
     async def _connect(self) -> None:
         if self._producer is not None:

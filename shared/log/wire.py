@@ -1,6 +1,7 @@
 """CloudEvents 1.0 on Kafka, binary mode: attributes as `ce_` headers, the data as the value.
 
-Extensions: `sequence` (aggregate version), `traceparent`, `division`, `position` (in the archive) and
+Extensions: `sequence` (aggregate version), `traceparent`, `division`, `cause`,
+`position` (in the archive) and
 `previous` (the position of the record before it in the partition, by which a reader notices a gap).
 """
 
@@ -39,6 +40,8 @@ def to_headers(event: Envelope, previous: int) -> Headers:
     ]
     if event.division:
         headers.append(("ce_division", event.division.encode()))
+    if event.cause:
+        headers.append(("ce_cause", event.cause.encode()))
     if event.traceparent:
         headers.append(("ce_traceparent", event.traceparent.encode()))
     return headers
@@ -57,6 +60,7 @@ def from_record(record: Any) -> tuple[Envelope, int]:
             record.value.decode(),
             attributes.get("ce_division"),
             attributes.get("ce_traceparent"),
+            attributes.get("ce_cause"),
             source_of(record.topic),
             int(attributes["ce_position"]),
             record.partition,

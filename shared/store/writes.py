@@ -10,7 +10,7 @@ from shared.idempotency import RequestKey
 from shared.personal import personal_fields, plaintext
 from shared.problems import AlreadyExists, Problem, Unavailable, VersionConflict
 from shared.store.driver import Binary, Bson, InsertOne, UpdateOne, WriteOp
-from shared.telemetry import current_traceparent
+from shared.telemetry import current_cause, current_traceparent
 from shared.vault import Vault
 
 MAX_PENDING = 500
@@ -29,6 +29,7 @@ def _entry(document: Document, version: int, index: int, event: Event) -> Bson:
         "data": event.model_dump_json(exclude_none=True),
         "division": event.division,
         "traceparent": current_traceparent(),
+        "cause": current_cause(),
     }
 
 

@@ -1,0 +1,5 @@
+"""`python -m jinguo`."""
+
+from jinguo.cli import app
+
+app()

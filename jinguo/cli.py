@@ -1,0 +1,272 @@
+"""`jinguo`: the one command-line tool."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.mongod import MongodError
+from shared.settings import settings
+
+T = TypeVar("T")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="巾帼 Jinguo: run and look after the platform."
+)
+parked = typer.Typer(no_args_is_help=True, help="Events that could not be handled.")
+app.add_typer(parked, name="parked")
+console = Console()
+Group = Annotated[str, typer.Option("--group", help="The consumer group, e.g. notifier.messages")]
+
+
+def _fail(message: object) -> "typer.Exit":
+    print(f"jinguo: {message}", file=sys.stderr)
+    return typer.Exit(1)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run an operator's command; what is wrong is one sentence, not a traceback."""
+    from jinguo.connection import NotRunning
+    from jinguo.operations import NotReplayable
+
+    try:
+        return asyncio.run(work)
+    except (NotRunning, NotReplayable, LookupError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine: a MongoDB of our own, the embedded log, all services on one port."""
+    from jinguo.up import CannotStart
+    from jinguo.up import up as run
+
+    try:
+        run(settings())
+    except (CannotStart, MongodError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def serve(names: Annotated[list[str], typer.Argument(help="Services to run in this process")]) -> None:
+    """Run some services in this process, on the MongoDB and Kafka that the environment names."""
+    from jinguo.services import named
+    from shared.host import Host
+    from shared.host import serve as run
+    from shared.telemetry import configure_logging
+
+    found = settings()
+    if found.mongodb_uri is None:
+        raise _fail("MONGODB_URI is not set")
+    configure_logging(found.log_level)
+    try:
+        services = named(*names)
+    except KeyError as error:
+        raise _fail(f"there is no service {error}") from None
+    run(Host(services, found).app(), found)
+
+
+@app.command()
+def demo(
+    households: Annotated[int, typer.Option(help="How many households sign")] = 2000,
+    url: Annotated[str | None, typer.Option(help="Where the platform answers")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed signs the same households")] = 2020,
+) -> None:
+    """Sign households across the city through the public API, then compare with the dashboard."""
+    from jinguo.demo import run
+
+    if not asyncio.run(run(url or settings().public_url, households, seed, console)):
+        raise typer.Exit(1)
+
+
+@parked.command("list")
+def parked_list(group: Annotated[str | None, typer.Option("--group")] = None) -> None:
+    """Parked events, each key's head before what waits behind it."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+
+        table = Table("id", "type", "key", "tries", "reason")
+        async with platform() as p:
+            for runtime in [p.runtime(group)] if group else p.runtimes.values():
+                for row in await runtime.parking.list():
+                    event = row["event"]
+                    table.add_row(
+                        row["_id"], event["type"], row["key"], str(row["attempts"]), row["reason"] or "waits"
+                    )
+        console.print(table)
+
+    _run(work())
+
+
+@parked.command("show")
+def parked_show(parked_id: str) -> None:
+    """One parked event, whole; personal fields stay sealed."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+
+        async with platform() as p:
+            row = await p.runtime(_group_of(parked_id)).parking.show(parked_id)
+        if row is None:
+            raise LookupError(f"nothing is parked under {parked_id}")
+        console.print_json(json.dumps(row, default=str, ensure_ascii=False))
+
+    _run(work())
+
+
+@parked.command("retry")
+def parked_retry(parked_id: str) -> None:
+    """Let the running platform try a parked event again at once."""
+    _act(parked_id, "retry")
+
+
+@parked.command("skip")
+def parked_skip(parked_id: str) -> None:
+    """Give a parked event up; what waits behind it goes on."""
+    _act(parked_id, "skip")
+
+
+def _group_of(parked_id: str) -> str:
+    return parked_id.split("/")[0].split("@")[0]
+
+
+def _act(parked_id: str, action: str) -> None:
+    async def work() -> None:
+        from jinguo.connection import platform
+
+        async with platform() as p:
+            parking = p.runtime(_group_of(parked_id)).parking
+            if not await getattr(parking, action)(parked_id):
+                raise LookupError(f"nothing is parked under {parked_id}")
+        console.print(f"{action}: {parked_id}")
+
+    _run(work())
+
+
+@app.command()
+def replay(
+    group: Group,
+    start: Annotated[
+        str, typer.Option("--from", help="A position, an ISO instant, or `beginning`")
+    ] = "beginning",
+) -> None:
+    """Rebuild a group's tables from the archives beside the live ones, then swap."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+        from jinguo.operations import replay as run
+
+        handled = 0
+        async with platform() as p:
+            with console.status("replaying…") as status:
+                async for handled in run(p, group, _start(start)):
+                    status.update(f"replaying… {handled} events")
+        console.print(f"{group}: {handled} events handled again, tables swapped")
+
+    _run(work())
+
+
+def _start(text: str) -> int | datetime:
+    if text == "beginning":
+        return 0
+    if text.isdigit():
+        return int(text)
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise typer.BadParameter("the instant needs a time zone, e.g. 2020-03-08T00:00:00+08:00")
+    return instant
+
+
+@app.command()
+def refill(
+    source: Annotated[str, typer.Argument(help="The service whose topic is to be filled again")],
+) -> None:
+    """Fill a service's Kafka topic from its archive (a wiped broker is noticed without this)."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+        from jinguo.operations import refill as run
+
+        async with platform() as p:
+            if source not in p.archives:
+                raise LookupError(f"no service {source}; there are: {', '.join(p.archives)}")
+            console.print(f"{source}: the publisher will send {await run(p, source)} events again")
+
+    _run(work())
+
+
+@app.command()
+def audit(
+    wait: Annotated[float, typer.Option(help="Seconds to wait for events under way")] = 60,
+) -> None:
+    """Recompute every projection from the services' own collections; any drift is an error."""
+
+    async def work() -> bool:
+        from jinguo.connection import platform
+        from jinguo.operations import audit as run
+        from jinguo.operations import settled
+
+        async with platform() as p:
+            if not await settled(p, wait):
+                raise LookupError("events are still under way; the counts cannot be compared yet")
+            drift, compared = await run(p)
+        for found in drift:
+            console.print(
+                f"[red]{found.projection} {found.row} {found.column}: shown {found.shown}, counted {found.counted}"
+            )
+        console.print(f"{compared} counts compared, drift {len(drift)}")
+        return not drift
+
+    if not _run(work()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def events(
+    folder: Annotated[Path, typer.Option(help="Where the documents go")] = Path("docs/events"),
+    check: Annotated[
+        bool, typer.Option(help="Write nothing; fail when the documents are not current")
+    ] = False,
+) -> None:
+    """Generate the AsyncAPI 3 document and the JSON Schemas from the event models."""
+    from jinguo.events import BreakingChange, generate, stale
+
+    try:
+        if not check:
+            console.print(f"{generate(folder)} documents in {folder}")
+        elif found := stale(folder):
+            raise _fail(f"not current, run `jinguo events`: {', '.join(found)}")
+    except BreakingChange as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def trace(event_id: str) -> None:
+    """One event's way: who caused it, who consumed it, when."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+        from jinguo.operations import trace as run
+
+        async with platform() as p:
+            found = await run(p, event_id)
+        if found is None:
+            raise LookupError(f"no archive has an event {event_id}")
+        event = found.event
+        console.print(f"[bold]{event.type}[/bold]  {event.id}")
+        console.print(f"  happened   {event.time.isoformat()}  in {event.source}, position {event.position}")
+        console.print(f"  aggregate  {event.subject}, version {event.sequence}")
+        console.print(f"  caused by  {event.cause or 'a request'}, trace {found.trace_id or 'unknown'}")
+        for step in found.steps:
+            console.print(f"  {step.group:<28} {step.state}  {step.at.isoformat() if step.at else ''}")
+        for effect in found.effects:
+            console.print(f"  led to     {effect.type}  {effect.id}")
+
+    _run(work())

@@ -1,0 +1,63 @@
+"""`jinguo up`: the whole platform on one machine, in one process, with a MongoDB of its own."""
+
+import os
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from jinguo.connection import URI_FILE
+from jinguo.services import SERVICES
+from shared.child import is_free
+from shared.host import Host, serve
+from shared.mongod import Mongod
+from shared.settings import Settings
+from shared.telemetry import configure_logging
+
+
+class CannotStart(Exception):
+    """Why, in one sentence."""
+
+
+def up(found: Settings) -> None:
+    """Run until Ctrl-C. Raises CannotStart or MongodError with one clear sentence."""
+    if not is_free(found.port):
+        raise CannotStart(
+            f"端口 {found.port} 已被占用；可设置 JINGUO_PORT / Port {found.port} is taken; set JINGUO_PORT to another"
+        )
+    configure_logging(found.log_level)
+    with ExitStack() as stack:
+        if found.mongodb_uri is None:
+            found = found.model_copy(update={"mongodb_uri": _own_mongod(found, stack)})
+        show = found.model_copy(
+            update={"show_outgoing_messages": True, "public_url": f"http://{found.host}:{found.port}"}
+        )
+        os.environ["JINGUO_SHOW_OUTGOING_MESSAGES"] = "true"
+        _say(show)
+        serve(Host(SERVICES, show, alone=True).app(), show)
+
+
+def _own_mongod(found: Settings, stack: ExitStack) -> str:
+    found.data_dir.mkdir(parents=True, exist_ok=True)
+    mongod = Mongod.start(found.data_dir / "mongodb")
+    stack.callback(mongod.stop)
+    file = found.data_dir / URI_FILE
+    file.write_text(mongod.uri)
+    stack.callback(file.unlink, missing_ok=True)
+    return mongod.uri
+
+
+def _say(found: Settings) -> None:
+    url = found.public_url
+    console = Console()
+    console.print(f"[bold]巾帼 Jinguo[/bold]  {url}")
+    places = [
+        ("看板 dashboard", "/notifier/dashboards/pledges/page"),
+        ("已发短信 messages sent", "/notifier/outgoing"),
+        *((f"{service.title} API", f"/{service.name}/docs") for service in SERVICES),
+        ("健康 health", "/health/ready"),
+        ("指标 metrics", "/metrics"),
+    ]
+    for title, path in places:
+        console.print(f"  {title:<24} {url}{path}", highlight=False)
+    console.print(f"  MongoDB                  {found.mongodb_uri}", highlight=False)
+    console.print("  Ctrl-C 停止 / stops everything", highlight=False)
