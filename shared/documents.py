@@ -76,6 +76,6 @@ class Document(BaseModel):
         document._stored = stored
         return document
 
-    def state(self) -> dict[str, Any]:
+    def clear_fields(self) -> dict[str, Any]:
         """The fields to store in clear: all but the id and what is personal."""
         return self.model_dump(exclude={"id", *personal_fields(type(self))})

@@ -60,13 +60,17 @@ class Workflow:
         """The moves that a state allows."""
         return [name for name, move in self.moves.items() if state in move.sources]
 
+    def check(self, subject: Moving, name: str) -> None:
+        """Raises IllegalMove when the move is not legal now."""
+        if subject.state not in self.moves[name].sources:
+            raise IllegalMove(state=subject.state, legal=self.legal(subject.state), move=name)
+
     def move(
         self, subject: Moving, name: str, at: datetime, *, by: str | None = None, why: str | None = None
     ) -> None:
         """Make a move and write it into the history. Raises IllegalMove."""
+        self.check(subject, name)
         move = self.moves[name]
-        if subject.state not in move.sources:
-            raise IllegalMove(state=subject.state, legal=self.legal(subject.state), move=name)
         step = Transition(move=name, source=subject.state, target=move.target, at=at, by=by, why=why)
         subject.history = [*subject.history, step]
         subject.state = move.target

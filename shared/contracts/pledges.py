@@ -1,5 +1,6 @@
 """Events of `pledges` (公筷公勺进家庭). Ids and counts only; what is personal travels sealed."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from shared.documents import Day
@@ -29,12 +30,43 @@ class PledgeCodeIssued(Event, name="pledge.code-issued"):
     code: Personal[str] = None
 
 
+class CampaignAnnounced(Event, name="campaign.announced"):
+    """A campaign was opened, got a new text, or its window moved."""
+
+    campaign_id: str
+    title: str
+    text_version: int
+    opens_at: datetime
+    closes_at: datetime
+
+
+class PledgeHeld(Event, name="pledge.held"):
+    """A verified pledge waits for the reviewer before it counts."""
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
+    reasons: list[str]
+    day: Day
+
+
+class PledgeDropped(Event, name="pledge.dropped"):
+    """A form ended (withdrawn, invalidated) without ever having been counted."""
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
+    state: str
+    day: Day
+
+
 class PledgeSigned(Event, name="pledge.signed"):
     """A household's pledge was verified and counted, under its serial in the community's chain."""
 
     pledge_id: str
     campaign_id: str
     chain_id: str
+    text_version: int = 1
     serial: int
     signer: PersonId
     role: SignerRole
@@ -48,6 +80,7 @@ class PledgeWithdrawn(Event, name="pledge.withdrawn"):
     pledge_id: str
     campaign_id: str
     chain_id: str
+    text_version: int = 1
     serial: int
     signer: PersonId
     day: Day
@@ -60,6 +93,7 @@ class PledgeInvalidated(Event, name="pledge.invalidated"):
     pledge_id: str
     campaign_id: str
     chain_id: str
+    text_version: int = 1
     serial: int
     signer: PersonId
     reason: str
@@ -103,6 +137,15 @@ class StreakCompleted(Event, name="household.streak-completed"):
     signer: PersonId
     day: Day
     days: int
+
+
+class TalkScheduled(Event, name="talk.scheduled"):
+    """A team announced an online talk."""
+
+    talk_id: str
+    team_id: str
+    campaign_id: str
+    starts_at: datetime
 
 
 class TalkHeld(Event, name="talk.held"):

@@ -65,7 +65,7 @@ class Write:
             answers = [request.entry(body, f'"{version}"') | {"at": now()}]
         events = [await vault.seal_event(event) for event in document.recorded]
         outbox = [_entry(document, version, index, event) for index, event in enumerate(events)]
-        fields = document.state() | await _sealed(document, vault) | {"version": version}
+        fields = document.clear_fields() | await _sealed(document, vault) | {"version": version}
         return cls(document, fields, outbox, answers)
 
     @property

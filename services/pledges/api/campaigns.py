@@ -1,0 +1,81 @@
+"""Campaigns: open one, put a new text in force, move its window."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import StringConstraints
+
+from services.pledges.domain.campaign import Campaign, Instant
+from services.pledges.lookups import Lookups
+from shared.clock import now
+from shared.service import IfMatch, StoreDep
+
+from .views import Body, CampaignView, tagged
+
+router = APIRouter(prefix="/campaigns", tags=["campaigns"])
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
+
+
+class Window(Body):
+    """From `opens_at` until just before `closes_at`, each with a UTC offset."""
+
+    opens_at: Instant
+    closes_at: Instant
+
+
+class NewCampaign(Window):
+    """A campaign with the first version of its text."""
+
+    title: Title
+    text: Text
+
+
+class NewText(Body):
+    """The next version of the text."""
+
+    text: Text
+
+
+@router.post("", status_code=201, summary="创建承诺活动 / Open a campaign")
+async def open_campaign(body: NewCampaign, store: StoreDep, response: Response) -> CampaignView:
+    campaign = Campaign.opened(body.title, body.text, body.opens_at, body.closes_at, now())
+    return tagged(response, await store.commit(campaign, CampaignView.of))
+
+
+@router.get("", summary="活动列表 / The campaigns, newest first")
+async def list_campaigns(store: StoreDep) -> list[CampaignView]:
+    campaigns = await store.select(Campaign, {}, sort=[("_id", -1)], limit=100)
+    return [CampaignView.of(campaign) for campaign in campaigns]
+
+
+@router.get("/{campaign_id}", summary="活动详情 / One campaign")
+async def read_campaign(campaign_id: str, store: StoreDep, response: Response) -> CampaignView:
+    return tagged(response, CampaignView.of(await store.load(Campaign, campaign_id)))
+
+
+@router.post("/{campaign_id}/texts", status_code=201, summary="发布新版承诺书 / Put a new text in force")
+async def revise_text(
+    campaign_id: str, body: NewText, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> CampaignView:
+    view = await store.change(
+        Campaign, campaign_id, lambda c: c.revise(body.text, now()), CampaignView.of, if_match=if_match
+    )
+    Lookups.of(store).forget(campaign_id)
+    return tagged(response, view)
+
+
+@router.put("/{campaign_id}/window", summary="调整活动时间 / Move the window")
+async def move_window(
+    campaign_id: str, body: Window, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> CampaignView:
+    view = await store.change(
+        Campaign,
+        campaign_id,
+        lambda c: c.reschedule(body.opens_at, body.closes_at),
+        CampaignView.of,
+        if_match=if_match,
+    )
+    Lookups.of(store).forget(campaign_id)
+    return tagged(response, view)

@@ -1,0 +1,150 @@
+"""Signings: hand in the form, prove the phone by its code, take the pledge back."""
+
+import secrets
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field, StringConstraints
+
+from services.pledges import queries
+from services.pledges.domain.fraud import holds
+from services.pledges.domain.identity import Door, Name, Phone, keys_of, phone_key
+from services.pledges.domain.pledge import WRONG_CODES as WRONG
+from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
+from services.pledges.lookups import Lookups
+from shared.clock import now
+from shared.contracts.pledges import SignerRole
+from shared.divisions import CommunityCode
+from shared.documents import Document
+from shared.problems import AlreadyExists, StaleVersion
+from shared.service import IfMatch, StoreDep
+from shared.store.store import Store
+
+from .views import Body, PledgeView, Reason, certificate_url, tagged
+
+router = APIRouter(tags=["signings"])
+
+Code = Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
+TOKEN_BYTES = 16
+
+
+class Form(Body):
+    """A household's pledge. Without `door` the household is known by phone and name."""
+
+    community: CommunityCode
+    name: Name
+    role: SignerRole
+    phone: Phone
+    door: Door | None = None
+    members: Annotated[int, Field(ge=1, le=30)]
+    consent: Literal[True]
+
+
+class CodeBody(Body):
+    """The six digits that the phone received."""
+
+    code: Code
+
+
+class Withdrawal(Body):
+    """The phone that signed, and perhaps why."""
+
+    phone: Phone
+    reason: Reason | None = None
+
+
+@router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")
+async def sign(campaign_id: str, form: Form, store: StoreDep, response: Response) -> PledgeView:
+    lookups, blind = Lookups.of(store), store.vault.blind_index
+    campaign = await lookups.campaign(store, campaign_id)
+    campaign.check_open(now())
+    keys = keys_of(blind, form.community, form.door, form.phone, form.name)
+    async with lookups.alone(keys.phone):
+        held = holds(await lookups.listed(keys.phone), await lookups.earlier_forms(keys.phone), now())
+        fields = form.model_dump(exclude={"community", "consent"})
+        pledge = Pledge.signed(
+            campaign,
+            keys,
+            community=form.community,
+            now=now(),
+            signer=await store.vault.new_person(),
+            held=held,
+            **fields,
+        )
+        _send_code(store, pledge)
+        return tagged(response, await store.commit(pledge, PledgeView.of))
+
+
+def _send_code(store: Store, pledge: Pledge) -> None:
+    code = new_code()
+    pledge.send_code(code, store.vault.blind_index(code_text(pledge.id, code)), now())
+
+
+@router.get("/signings/{pledge_id}", summary="查看承诺状态 / One pledge")
+async def read(pledge_id: str, store: StoreDep, response: Response) -> PledgeView:
+    return tagged(response, PledgeView.of(await store.load(Pledge, pledge_id)))
+
+
+@router.post("/signings/{pledge_id}/code", summary="重发验证码 / Send another code")
+async def resend_code(
+    pledge_id: str, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> PledgeView:
+    lookups = Lookups.of(store)
+    async with lookups.alone(pledge_id):
+        pledge = await store.load(Pledge, pledge_id)
+        check_match(pledge, if_match)
+        (await lookups.campaign(store, pledge.campaign_id)).check_open(now())
+        await store.unseal(pledge)
+        _send_code(store, pledge)
+        return tagged(response, await store.commit(pledge, PledgeView.of))
+
+
+@router.post("/signings/{pledge_id}/verify", summary="核对验证码并计入接龙 / Prove the phone and be counted")
+async def verify(
+    pledge_id: str, body: CodeBody, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> PledgeView:
+    key = store.vault.blind_index(code_text(pledge_id, body.code))
+    async with Lookups.of(store).alone(pledge_id):  # guesses go one after the other, each is remembered
+        pledge = await store.load(Pledge, pledge_id)
+        check_match(pledge, if_match)
+        if not pledge.accepts(key, now()):
+            failed = await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()))
+            raise WrongCode(tries_left=WRONG - failed.wrong_codes)
+        if pledge.held:
+            pledge.verify(now())
+            return tagged(response, await store.commit(pledge, PledgeView.of))
+        return tagged(response, await count(store, pledge, verified=False))
+
+
+async def count(store: Store, pledge: Pledge, *, verified: bool, by: str | None = None) -> PledgeView:
+    """Count a pledge (verified, or to be verified with the same write). Raises HouseholdCounted."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+
+    def join(joining: Pledge, serial: int) -> None:
+        if not verified:
+            joining.verify(now())
+        joining.count(serial, token, now(), by)
+
+    try:
+        return await store.commit_next(pledge, pledge.chain_id, join, PledgeView.of)
+    except AlreadyExists as taken:
+        if taken.index != "households" or (other := await queries.counted_with(store, pledge)) is None:
+            raise
+        raise HouseholdCounted(serial=other.serial, certificate=certificate_url(other.token)) from None
+
+
+@router.post("/signings/{pledge_id}/withdraw", summary="撤回承诺 / Take the pledge back")
+async def withdraw(
+    pledge_id: str, body: Withdrawal, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> PledgeView:
+    key = phone_key(store.vault.blind_index, body.phone)
+    view = await store.change(
+        Pledge, pledge_id, lambda p: p.withdraw(key, now(), body.reason), PledgeView.of, if_match=if_match
+    )
+    return tagged(response, view)
+
+
+def check_match(document: Document, if_match: str | None) -> None:
+    """Raises StaleVersion."""
+    if if_match not in (None, "*", document.etag):
+        raise StaleVersion(current=document.etag)

@@ -1,0 +1,121 @@
+"""What callers get to see: never a name, phone or door, for answers are stored with their keys."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, TypeVar
+
+from fastapi import Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from services.pledges.domain.campaign import Campaign, PledgeText
+from services.pledges.domain.pledge import PENDING, PLEDGE, Pledge, PledgeState
+from shared.contracts.pledges import SignerRole
+from shared.divisions import path_name
+from shared.settings import settings
+from shared.workflow import Transition
+
+
+def _without_numbers(text: str) -> str:
+    if re.search(r"\d{7}", text):
+        raise PydanticCustomError("personal", "不得写电话、证件号码 / must not contain phone or ID numbers")
+    return text
+
+
+Officer = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+"""The id of who acts for the federation; not a name."""
+Reason = Annotated[
+    str,
+    StringConstraints(min_length=2, max_length=200, strip_whitespace=True),
+    AfterValidator(_without_numbers),
+]
+"""Stored and published in clear: no personal data."""
+
+
+class Body(BaseModel):
+    """Base of every request body: a field we do not know is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class View(BaseModel):
+    """Base of an answer that shows one document."""
+
+    id: str
+    version: int
+
+
+V = TypeVar("V", bound=View)
+
+
+def tagged(response: Response, view: V) -> V:
+    """Tell the caller the version, for a later `If-Match`."""
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+def certificate_url(token: str) -> str:
+    """The public page of a certificate, as its QR code says it."""
+    return f"{settings().public_url.rstrip('/')}/pledges/certificates/{token}"
+
+
+class CampaignView(View):
+    """A campaign and all versions of its text."""
+
+    title: str
+    text_version: int
+    texts: list[PledgeText]
+    opens_at: datetime
+    closes_at: datetime
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "CampaignView":
+        return cls(text_version=campaign.text_version, **campaign.model_dump())
+
+
+class PledgeView(View):
+    """A pledge without what is personal. `queue`: whose turn it is; `legal`: the moves possible now."""
+
+    campaign_id: str
+    text_version: int
+    chain_id: str
+    community: str
+    community_name: str
+    role: SignerRole
+    members: int
+    state: PledgeState
+    queue: str | None
+    legal: list[str]
+    code_expires_at: datetime | None
+    serial: int | None
+    day: date | None
+    certificate: str | None
+
+    @classmethod
+    def of(cls, pledge: Pledge) -> "PledgeView":
+        return cls(**_shown(pledge))
+
+
+class PledgeRecord(PledgeView):
+    """A pledge with its history and why it was held: for the reviewer."""
+
+    held: list[str]
+    history: list[Transition]
+
+    @classmethod
+    def of(cls, pledge: Pledge) -> "PledgeRecord":
+        return cls(**_shown(pledge), held=pledge.held, history=pledge.history)
+
+
+def _shown(pledge: Pledge) -> dict[str, object]:
+    same = ("id", "version", "campaign_id", "text_version", "chain_id", "role", "members", "state")
+    return {name: getattr(pledge, name) for name in same} | {
+        "community": pledge.division,
+        "community_name": path_name(pledge.division),
+        "queue": PLEDGE.queues.get(pledge.state),
+        "legal": PLEDGE.legal(pledge.state),
+        "code_expires_at": pledge.code_expires_at if pledge.state is PENDING else None,
+        "serial": pledge.serial or None,
+        "day": pledge.signed_day,
+        "certificate": certificate_url(pledge.token) if pledge.token else None,
+    }

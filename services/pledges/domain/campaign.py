@@ -1,0 +1,92 @@
+"""A campaign: the text that households pledge, in versions, and the window in which they may."""
+
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel
+
+from shared.contracts.pledges import CampaignAnnounced
+from shared.documents import Document
+from shared.problems import InvalidRequest, Problem
+
+
+def _stored_precision(instant: datetime) -> datetime:
+    instant = instant.astimezone(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_stored_precision)]
+"""An instant as a caller gives it: with an offset; kept in UTC and milliseconds."""
+
+
+class OutsideWindow(Problem):
+    """The campaign is not open; `opens_at` and `closes_at` say when it is."""
+
+    status, type = 409, "outside-window"
+    title, title_en = "不在活动时间内", "Outside of the campaign's window"
+
+
+class PledgeText(BaseModel):
+    """One version of what is pledged."""
+
+    number: int
+    text: str
+    since: datetime
+
+
+class Campaign(Document):
+    """`texts[-1]` is the version in force; one pledge per household counts for each version."""
+
+    collection: ClassVar[str] = "campaigns"
+
+    title: str
+    texts: list[PledgeText]
+    opens_at: datetime
+    closes_at: datetime
+
+    @classmethod
+    def opened(
+        cls, title: str, text: str, opens_at: datetime, closes_at: datetime, now: datetime
+    ) -> "Campaign":
+        """A new campaign with the first version of its text. Raises InvalidRequest."""
+        campaign = cls(title=title, texts=[], opens_at=opens_at, closes_at=closes_at)
+        campaign._check_window()
+        campaign.revise(text, now)
+        return campaign
+
+    @property
+    def text_version(self) -> int:
+        """The number of the version in force."""
+        return len(self.texts)
+
+    def revise(self, text: str, now: datetime) -> None:
+        """Put a new version of the text in force; every household may pledge it anew."""
+        self.texts = [*self.texts, PledgeText(number=len(self.texts) + 1, text=text, since=now)]
+        self._announce()
+
+    def reschedule(self, opens_at: datetime, closes_at: datetime) -> None:
+        """Move the window. Raises InvalidRequest."""
+        self.opens_at, self.closes_at = opens_at, closes_at
+        self._check_window()
+        self._announce()
+
+    def check_open(self, now: datetime) -> None:
+        """Raises OutsideWindow."""
+        if not self.opens_at <= now < self.closes_at:
+            raise OutsideWindow(opens_at=self.opens_at, closes_at=self.closes_at)
+
+    def _check_window(self) -> None:
+        if self.opens_at >= self.closes_at:
+            message = "须晚于 opens_at / must be after opens_at"
+            raise InvalidRequest(errors=[{"field": "body.closes_at", "message": message, "kind": "window"}])
+
+    def _announce(self) -> None:
+        self.record(
+            CampaignAnnounced(
+                campaign_id=self.id,
+                title=self.title,
+                text_version=self.text_version,
+                opens_at=self.opens_at,
+                closes_at=self.closes_at,
+            )
+        )

@@ -1,0 +1,77 @@
+"""A check-in: a household reports one day of serving chopsticks. A fact, never changed."""
+
+from datetime import date, datetime, timedelta
+from typing import ClassVar
+
+from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
+from shared.documents import Day, Document
+from shared.problems import Problem
+
+from .pledge import COUNTED, PLEDGE, Pledge
+
+STREAK_DAYS = 21
+
+
+class DoneToday(Problem):
+    """The household checked in today; `next_day` is when it may again."""
+
+    status, type, title, title_en = 409, "done-today", "今天已打卡", "Checked in today already"
+
+
+class NotCounted(Problem):
+    """Only a counted pledge checks in."""
+
+    status, type, title, title_en = 409, "not-counted", "承诺尚未计入接龙", "The pledge is not counted"
+
+
+def check_in_id(pledge_id: str, day: date) -> str:
+    """One per pledge and day, by its id."""
+    return f"{pledge_id}:{day.isoformat()}"
+
+
+class CheckIn(Document):
+    """`streak` counts days in a row, this one included; every 21st completes a streak."""
+
+    collection: ClassVar[str] = "check_ins"
+
+    pledge_id: str
+    campaign_id: str
+    division: str
+    day: Day
+    streak: int
+    at: datetime
+
+    @classmethod
+    def done(cls, pledge: Pledge, day: date, yesterday: "CheckIn | None", now: datetime) -> "CheckIn":
+        """Today's check-in. Raises NotCounted."""
+        if pledge.state is not COUNTED:
+            raise NotCounted(state=pledge.state, legal=PLEDGE.legal(pledge.state))
+        assert yesterday is None or yesterday.day == day - timedelta(days=1)
+        check_in = cls(
+            id=check_in_id(pledge.id, day),
+            pledge_id=pledge.id,
+            campaign_id=pledge.campaign_id,
+            division=pledge.division,
+            day=day,
+            streak=yesterday.streak + 1 if yesterday else 1,
+            at=now,
+        )
+        check_in._record(pledge)
+        return check_in
+
+    @property
+    def completes(self) -> bool:
+        """Whether this day completes 21 in a row."""
+        return self.streak % STREAK_DAYS == 0
+
+    def _record(self, pledge: Pledge) -> None:
+        facts = {
+            "division": self.division,
+            "pledge_id": self.pledge_id,
+            "campaign_id": self.campaign_id,
+            "signer": pledge.signer,
+            "day": self.day,
+        }
+        self.record(HouseholdCheckedIn(**facts, streak=self.streak))
+        if self.completes:
+            self.record(StreakCompleted(**facts, days=STREAK_DAYS))

@@ -1,0 +1,65 @@
+"""Against fraud: limits per phone, and lists of phones that are trusted or looked at first."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from shared.days import local_day
+from shared.documents import Document, Index
+from shared.problems import TooManyRequests
+
+from .limits import Limit
+
+BURST = Limit(5, timedelta(minutes=10))
+"""Forms per phone: a family at one table, not a script."""
+SUSTAINED = Limit(20, timedelta(days=1))
+HELD_FROM = 10
+"""From so many forms of one phone on one day on, a reviewer looks before one counts."""
+
+
+class ListKind(StrEnum):
+    """`allow`: no limits (a community worker's phone). `block`: a reviewer looks at every pledge."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+
+
+class HoldReason(StrEnum):
+    """Why a pledge does not count without a reviewer."""
+
+    SUSTAINED = "sustained-limit"
+    BLOCKED = "block-list"
+
+
+class ListEntry(Document):
+    """A phone on a list, known by its keyed hash only; the newest entry of a phone holds."""
+
+    collection: ClassVar[str] = "list_entries"
+    indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True),)
+
+    phone_key: str
+    kind: ListKind
+    reason: str
+    by: str
+    at: datetime
+    revoked_at: datetime | None = None
+
+    def revoke(self, now: datetime) -> None:
+        """Take the phone off the list; again is no change."""
+        self.revoked_at = self.revoked_at or now
+
+    def renew(self, kind: ListKind, reason: str, by: str, now: datetime) -> None:
+        """Put the phone on a list again."""
+        self.kind, self.reason, self.by, self.at, self.revoked_at = kind, reason, by, now, None
+
+
+def holds(listed: ListKind | None, earlier: Sequence[datetime], now: datetime) -> list[HoldReason]:
+    """Why one more form of a phone must be held. `earlier`: when its forms came. Raises TooManyRequests."""
+    if listed is ListKind.ALLOW:
+        return []
+    if wait := max(BURST.wait(earlier, now), SUSTAINED.wait(earlier, now)):
+        raise TooManyRequests(wait, "该手机号提交过于频繁 / Too many forms from this phone")
+    today = sum(local_day(time) == local_day(now) for time in earlier)
+    reasons = [HoldReason.BLOCKED] if listed is ListKind.BLOCK else []
+    return [*reasons, HoldReason.SUSTAINED] if today >= HELD_FROM else reasons

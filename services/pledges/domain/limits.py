@@ -1,0 +1,20 @@
+"""How often something may happen within a time."""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+
+class Limit(NamedTuple):
+    """At most `most` times within `within`."""
+
+    most: int
+    within: timedelta
+
+    def wait(self, times: Iterable[datetime], now: datetime) -> int:
+        """Seconds until it may happen once more; 0 when it may happen now."""
+        recent = sorted(time for time in times if time > now - self.within)
+        if len(recent) < self.most:
+            return 0
+        return max(1, math.ceil((recent[-self.most] + self.within - now).total_seconds()))

@@ -1,0 +1,283 @@
+"""A pledge: one household, one form, one code; from pending over verified to counted."""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from shared.contracts.pledges import (
+    PledgeCodeIssued,
+    PledgeDropped,
+    PledgeHeld,
+    PledgeInvalidated,
+    PledgeSigned,
+    PledgeWithdrawn,
+    SignerRole,
+)
+from shared.days import local_day
+from shared.documents import Day, Document, Index
+from shared.personal import Personal, PersonId
+from shared.problems import Problem, TooManyRequests
+from shared.workflow import Move, Transition, Workflow
+
+from .campaign import Campaign
+from .identity import Keys
+from .limits import Limit
+
+CODE_DIGITS = 6
+CODE_MINUTES = 10
+WRONG_CODES = 5
+"""Wrong codes after which a new one must be asked for."""
+RESEND = (Limit(1, timedelta(minutes=1)), Limit(5, timedelta(days=1)))
+"""How often a code is sent for one form."""
+
+
+class PledgeState(StrEnum):
+    """Where a pledge stands."""
+
+    PENDING = "pending"
+    VERIFIED = "verified"
+    COUNTED = "counted"
+    WITHDRAWN = "withdrawn"
+    INVALIDATED = "invalidated"
+
+
+PENDING, VERIFIED, COUNTED = PledgeState.PENDING, PledgeState.VERIFIED, PledgeState.COUNTED
+WITHDRAWN, INVALIDATED = PledgeState.WITHDRAWN, PledgeState.INVALIDATED
+
+PLEDGE = Workflow(
+    moves={
+        "verify": Move((PENDING,), VERIFIED),
+        "count": Move((VERIFIED,), COUNTED),
+        "withdraw": Move((PENDING, VERIFIED, COUNTED), WITHDRAWN),
+        "invalidate": Move((VERIFIED, COUNTED), INVALIDATED),
+    },
+    queues={PENDING: "signer", VERIFIED: "reviewer", COUNTED: "household"},
+)
+
+
+class WrongCode(Problem):
+    """The one-time code is not the one that was sent; `tries_left` of them."""
+
+    status, type, title, title_en = 422, "wrong-code", "验证码不正确", "The code is wrong"
+
+
+class CodeExpired(Problem):
+    """The one-time code was valid for ten minutes: ask for another."""
+
+    status, type, title, title_en = 422, "code-expired", "验证码已过期，请重新获取", "The code has expired"
+
+
+class NotTheSigner(Problem):
+    """The phone is not the one that signed."""
+
+    status, type, title, title_en = 403, "not-the-signer", "与签名手机号不符", "Not the signer's phone"
+
+
+class HouseholdCounted(Problem):
+    """The household is in the chain already; `certificate` is its public page, `serial` its place."""
+
+    status, type = 409, "household-counted"
+    title, title_en = "本户已在接龙中", "This household is counted already"
+
+
+def new_code() -> str:
+    """Six random digits."""
+    return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+
+
+def code_text(pledge_id: str, code: str) -> str:
+    """What is hashed to recognise the code of one form."""
+    return f"code|{pledge_id}|{code}"
+
+
+def chain_id_of(campaign_id: str, community: str) -> str:
+    """The chain of a community in a campaign."""
+    return f"{campaign_id}:{community}"
+
+
+class Pledge(Document):
+    """The one-time code is kept as a keyed hash only; name, phone and door are sealed."""
+
+    collection: ClassVar[str] = "pledges"
+    person_field: ClassVar[str | None] = "signer"
+    indexes: ClassVar[Sequence[Index]] = (
+        Index("numbers", [("chain_id", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
+        Index(
+            "households",
+            [("campaign_id", 1), ("text_version", 1), ("identities", 1)],
+            unique=True,
+            where={"state": "counted"},
+        ),
+        Index("certificates", [("token", 1)], unique=True, where={"token": {"$gt": ""}}),
+        Index("phones", [("phone_key", 1), ("created_at", 1)]),
+        Index("reviews", [("created_at", 1)], where={"state": "verified"}),
+    )
+
+    campaign_id: str
+    text_version: int
+    chain_id: str
+    division: str
+    """The community's 12-digit code."""
+    signer: PersonId
+    name: Personal[str] = None
+    phone: Personal[str] = None
+    door: Personal[str] = None
+    phone_key: str
+    identities: list[str]
+    role: SignerRole
+    members: int
+    created_at: datetime
+    """When the form was handed in and consent was given."""
+    state: PledgeState = PENDING
+    history: list[Transition] = Field(default_factory=list)
+    held: list[str] = Field(default_factory=list)
+    """Why a reviewer must look before it counts."""
+    code_key: str = ""
+    code_times: list[datetime] = Field(default_factory=list)
+    wrong_codes: int = 0
+    serial: int = 0
+    token: str = ""
+    """Names the certificate's public page."""
+    signed_day: Day | None = None
+    ended_day: Day | None = None
+    """The day it was withdrawn or invalidated."""
+
+    # ── the form and its code ────────────────────────────────────────────────────────────────────
+
+    @classmethod
+    def signed(cls, campaign: Campaign, keys: Keys, *, community: str, now: datetime, **form: Any) -> Self:
+        """A form handed in while the campaign is open. Raises OutsideWindow. Then `send_code`."""
+        campaign.check_open(now)
+        return cls(
+            campaign_id=campaign.id,
+            text_version=campaign.text_version,
+            chain_id=chain_id_of(campaign.id, community),
+            division=community,
+            phone_key=keys.phone,
+            identities=keys.identities,
+            created_at=now,
+            **form,
+        )
+
+    def send_code(self, code: str, code_key: str, now: datetime) -> None:
+        """Have a code sent; it replaces the one before. Raises IllegalMove, TooManyRequests.
+
+        Name and phone must be open: they travel sealed in the event.
+        """
+        PLEDGE.check(self, "verify")
+        if wait := max(limit.wait(self.code_times, now) for limit in RESEND):
+            raise TooManyRequests(wait, "验证码发送过于频繁 / A code was just sent")
+        self.code_key, self.wrong_codes = code_key, 0
+        self.code_times = [*self.code_times, now]
+        self.record(
+            PledgeCodeIssued(
+                division=self.division,
+                pledge_id=self.id,
+                campaign_id=self.campaign_id,
+                signer=self.signer,
+                valid_minutes=CODE_MINUTES,
+                name=self.name,
+                phone=self.phone,
+                code=code,
+            )
+        )
+
+    @property
+    def code_expires_at(self) -> datetime:
+        """Until when the last code is good."""
+        return self.code_times[-1] + timedelta(minutes=CODE_MINUTES)
+
+    def accepts(self, code_key: str, now: datetime) -> bool:
+        """Whether this is the code. Raises IllegalMove, TooManyRequests, CodeExpired."""
+        PLEDGE.check(self, "verify")
+        if self.wrong_codes >= WRONG_CODES:
+            wait = max(limit.wait(self.code_times, now) for limit in RESEND)
+            raise TooManyRequests(max(1, wait), "错误次数过多，请重新获取验证码 / Ask for a new code")
+        if now >= self.code_expires_at:
+            raise CodeExpired()
+        return hmac.compare_digest(self.code_key, code_key)
+
+    def refuse_code(self, now: datetime) -> None:
+        """Remember a wrong code. Raises as `accepts` does."""
+        self.accepts("", now)
+        self.wrong_codes += 1
+
+    # ── the moves ────────────────────────────────────────────────────────────────────────────────
+
+    def verify(self, now: datetime) -> None:
+        """The signer holds the phone. A held pledge waits for the reviewer; another is counted at once."""
+        PLEDGE.move(self, "verify", now, by="signer")
+        self.code_key = ""
+        if self.held:
+            self.record(
+                PledgeHeld(
+                    division=self.division,
+                    pledge_id=self.id,
+                    campaign_id=self.campaign_id,
+                    signer=self.signer,
+                    reasons=self.held,
+                    day=local_day(now),
+                )
+            )
+
+    def count(self, serial: int, token: str, now: datetime, by: str | None = None) -> None:
+        """Join the chain under `serial`, with the certificate `token`. Raises IllegalMove."""
+        PLEDGE.move(self, "count", now, by=by)
+        self.serial, self.token, self.signed_day = serial, token, local_day(now)
+        self.record(
+            PledgeSigned(
+                division=self.division,
+                pledge_id=self.id,
+                campaign_id=self.campaign_id,
+                chain_id=self.chain_id,
+                text_version=self.text_version,
+                serial=serial,
+                signer=self.signer,
+                role=self.role,
+                members=self.members,
+                day=self.signed_day,
+            )
+        )
+
+    def withdraw(self, phone_key: str, now: datetime, why: str | None = None) -> None:
+        """The household takes it back. Raises IllegalMove, NotTheSigner."""
+        PLEDGE.check(self, "withdraw")
+        if not hmac.compare_digest(self.phone_key, phone_key):
+            raise NotTheSigner()
+        PLEDGE.move(self, "withdraw", now, by="signer", why=why)
+        self.ended_day = local_day(now)
+        if self.serial:
+            self.record(PledgeWithdrawn(**self._ended()))
+        else:
+            self._drop(now)
+
+    def invalidate(self, reason: str, now: datetime, by: str) -> None:
+        """The federation strikes it out. Raises IllegalMove."""
+        PLEDGE.move(self, "invalidate", now, by=by, why=reason)
+        self.ended_day = local_day(now)
+        if self.serial:
+            self.record(PledgeInvalidated(reason=reason, **self._ended()))
+        else:
+            self._drop(now)
+
+    def _ended(self) -> dict[str, Any]:
+        shared = ("division", "campaign_id", "chain_id", "text_version", "serial", "signer", "signed_day")
+        return {name: getattr(self, name) for name in shared} | {"pledge_id": self.id, "day": self.ended_day}
+
+    def _drop(self, now: datetime) -> None:
+        """It ended without ever having been in the chain."""
+        self.record(
+            PledgeDropped(
+                division=self.division,
+                pledge_id=self.id,
+                campaign_id=self.campaign_id,
+                signer=self.signer,
+                state=self.state,
+                day=local_day(now),
+            )
+        )

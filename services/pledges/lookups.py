@@ -1,0 +1,84 @@
+"""What signing and verifying look up, kept cheap: cached for a moment, or read for many at once."""
+
+import asyncio
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from cachetools import TTLCache
+
+from shared.clock import now
+from shared.store.grouping import Grouped
+from shared.store.store import Store
+
+from .domain.campaign import Campaign
+from .domain.fraud import SUSTAINED, ListEntry, ListKind
+from .domain.pledge import Pledge
+
+CACHED_SECONDS = 1.0
+"""How long another replica's change may stay unseen here."""
+_ALL_LISTED = "list"
+
+
+class Lookups:
+    """The look-ups of one process; `Lookups.of(store)`."""
+
+    def __init__(self, store: Store) -> None:
+        # Not `self._store`: the dictionary of all look-ups must not keep a store alive.
+        self._pledges = store.collection(Pledge)
+        self._entries = store.collection(ListEntry)
+        self._cache: TTLCache[str, Any] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
+        self._forms: Grouped[str, list[datetime]] = Grouped(self._forms_of)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @classmethod
+    def of(cls, store: Store) -> "Lookups":
+        """Those that belong to a store."""
+        found = _known.get(store)
+        if found is None:
+            found = _known[store] = cls(store)
+        return found
+
+    async def campaign(self, store: Store, campaign_id: str) -> Campaign:
+        """A campaign as it was at most a second ago; not to be changed. Raises NotFound."""
+        found: Campaign | None = self._cache.get(campaign_id)
+        if found is None:
+            found = self._cache[campaign_id] = await store.load(Campaign, campaign_id)
+        return found
+
+    def forget(self, *keys: str) -> None:
+        """Something cached was changed here: read it again."""
+        for key in keys or (_ALL_LISTED,):
+            self._cache.pop(key, None)
+
+    async def listed(self, phone_key: str) -> ListKind | None:
+        """The list a phone is on, as of at most a second ago."""
+        lists: dict[str, ListKind] | None = self._cache.get(_ALL_LISTED)
+        if lists is None:
+            rows = self._entries.find({"revoked_at": None}, {"phone_key": 1, "kind": 1})
+            lists = {row["phone_key"]: ListKind(row["kind"]) async for row in rows}
+            self._cache[_ALL_LISTED] = lists
+        return lists.get(phone_key)
+
+    async def earlier_forms(self, phone_key: str) -> list[datetime]:
+        """When the forms of a phone came in, as far back as the limits look."""
+        return await self._forms(phone_key)
+
+    async def _forms_of(self, phone_keys: list[str]) -> list[list[datetime] | Exception]:
+        where = {"phone_key": {"$in": phone_keys}, "created_at": {"$gt": now() - SUSTAINED.within}}
+        fields = {"_id": 0, "phone_key": 1, "created_at": 1}
+        times: defaultdict[str, list[datetime]] = defaultdict(list)
+        for row in await self._pledges.find(where, fields, hint="phones").to_list(None):
+            times[row["phone_key"]].append(row["created_at"])
+        return [times[key] for key in phone_keys]
+
+    def alone(self, key: str) -> asyncio.Lock:
+        """A lock per key: requests at the same instant must not each see the limit unreached."""
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+
+_known: WeakKeyDictionary[Store, Lookups] = WeakKeyDictionary()

@@ -1,0 +1,106 @@
+"""Named queries over pledges, chains and check-ins."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.divisions import county_of
+from shared.store.driver import Bson
+from shared.store.store import Store
+
+from .domain.chain import Chain
+from .domain.checkin import STREAK_DAYS, CheckIn
+from .domain.pledge import Pledge, PledgeState
+
+Counts = dict[str, dict[str, int]]
+
+
+async def counted_with(store: Store, pledge: Pledge) -> Pledge | None:
+    """The pledge that is counted for the same household (or signer) already."""
+    where = {
+        "campaign_id": pledge.campaign_id,
+        "text_version": pledge.text_version,
+        "identities": {"$in": pledge.identities},
+        "state": PledgeState.COUNTED,
+    }
+    return next(iter(await store.select(Pledge, where, limit=1)), None)
+
+
+async def by_token(store: Store, token: str) -> Pledge | None:
+    """The pledge whose certificate has this token."""
+    return next(iter(await store.select(Pledge, {"token": {"$eq": token, "$gt": ""}}, limit=1)), None)
+
+
+async def chain_links(store: Store, chain_id: str, after: int, limit: int) -> list[Pledge]:
+    """The pledges of a chain in the order of their serials, opened for their masked names."""
+    where = {"chain_id": chain_id, "serial": {"$gt": after}}
+    links = await store.select(Pledge, where, sort=[("serial", 1)], limit=limit)
+    await store.unseal(*links)
+    return links
+
+
+async def to_review(store: Store, campaign_id: str | None, limit: int) -> list[Pledge]:
+    """The reviewer's queue, oldest first."""
+    where: dict[str, Any] = {"state": PledgeState.VERIFIED}
+    if campaign_id:
+        where["campaign_id"] = campaign_id
+    return await store.select(Pledge, where, sort=[("created_at", 1)], limit=limit)
+
+
+async def covered_by_division(store: Store, campaign_id: str, digits: int, under: str) -> Sequence[Bson]:
+    """`_id` (code of so many digits), `counted`, `covered`, `chains`: the chains of a campaign summed up."""
+    match: Bson = {"campaign_id": campaign_id, "division": {"$gte": under, "$lt": under + ":"}}
+    covered = {"$max": {"$map": {"input": {"$objectToArray": "$by_text"}, "in": "$$this.v"}}}
+    group: Bson = {
+        "_id": {"$substrBytes": ["$division", 0, digits]},
+        "counted": {"$sum": "$counted"},
+        "covered": {"$sum": covered},
+        "chains": {"$sum": 1},
+    }
+    return await store.aggregate(Chain, [{"$match": match}, {"$group": group}])
+
+
+# ── what the audit compares with ─────────────────────────────────────────────────────────────────
+
+
+async def dashboard_counts(store: Store) -> Counts:
+    """By `<county>:<day>`: signed, members, withdrawn, invalidated, checked_in, streaks_completed.
+
+    Recomputed from the pledges and check-ins themselves.
+    """
+    counts: Counts = {}
+    in_chain = {"serial": {"$gt": 0}}
+    by_signing = {"signed": {"$sum": 1}, "members": {"$sum": "$members"}}
+    await _add(counts, store, Pledge, in_chain, "$signed_day", by_signing)
+    for state in (PledgeState.WITHDRAWN, PledgeState.INVALIDATED):
+        ended = in_chain | {"state": state}
+        await _add(counts, store, Pledge, ended, "$ended_day", {state.value: {"$sum": 1}})
+    completed = {"$eq": [{"$mod": ["$streak", STREAK_DAYS]}, 0]}
+    by_day = {"checked_in": {"$sum": 1}, "streaks_completed": {"$sum": {"$cond": [completed, 1, 0]}}}
+    await _add(counts, store, CheckIn, {}, "$day", by_day)
+    return counts
+
+
+async def _add(
+    counts: Counts, store: Store, model: type[Pledge | CheckIn], where: Bson, day: str, sums: Bson
+) -> None:
+    group = {"_id": {"division": "$division", "day": day}, **sums}
+    async for row in store.collection(model).aggregate([{"$match": where}, {"$group": group}]):
+        key = row.pop("_id")
+        found = counts.setdefault(f"{county_of(key['division'])}:{key['day']}", {})
+        for column, value in row.items():
+            if value:
+                found[column] = found.get(column, 0) + value
+
+
+async def chain_counts(store: Store) -> Counts:
+    """By chain id: signed and counted, recomputed from the pledges."""
+    in_force = {"$cond": [{"$eq": ["$state", PledgeState.COUNTED]}, 1, 0]}
+    group: Bson = {"_id": "$chain_id", "signed": {"$sum": 1}, "counted": {"$sum": in_force}}
+    rows = store.collection(Pledge).aggregate([{"$match": {"serial": {"$gt": 0}}}, {"$group": group}])
+    return {row["_id"]: {"signed": row["signed"], "counted": row["counted"]} async for row in rows}
+
+
+async def chains_shown(store: Store) -> Counts:
+    """By chain id: what the chains say."""
+    rows = store.collection(Chain).find({}, {"signed": 1, "counted": 1})
+    return {row["_id"]: {"signed": row["signed"], "counted": row["counted"]} async for row in rows}
