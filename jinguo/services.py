@@ -1,8 +1,8 @@
 """The list of services. Adding one is: its folder, its contract, and one line here."""
 
 from services.notifier.app import service as notifier
-from services.pledges.app import service as pledges
 
+from services.pledges.app import service as pledges
 from shared.service import Service
 
 SERVICES: tuple[Service, ...] = (pledges, notifier)

@@ -1,0 +1,183 @@
+"""`jinguo demo`: made-up households of real communities sign through the public API, and the dashboard is
+held against what was signed."""
+
+import asyncio
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import httpx
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from shared.divisions import communities, counties, county_of
+
+CLIENTS = 32
+PATIENCE = 60
+"""Seconds that one request is tried again, and that the dashboard may take to catch up."""
+SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗郑梁谢宋唐许邓冯韩曹"
+GIVEN = "春兰桂英秀珍玉华丽芳敏静婷雪梅红霞燕萍慧洁琴娟艳莉佳欣怡悦宁"
+ROLES = ("hostess", "party-member", "member")
+
+
+class Household(NamedTuple):
+    """A form to hand in."""
+
+    community: str
+    form: dict[str, Any]
+    key: str
+
+
+class NotYet(Exception):
+    """Something is still on its way: ask again."""
+
+
+def households(count: int, seed: int, campaign_id: str) -> list[Household]:
+    """Made-up households, spread evenly over the real communities in random order."""
+    chance = random.Random(f"{seed}:{campaign_id}")
+    places = [place.code for place in communities()]
+    chance.shuffle(places)
+    phones = chance.sample(range(10**8), count)
+    return [
+        _household(chance, places[i % len(places)], phones[i], f"{campaign_id}-{i}") for i in range(count)
+    ]
+
+
+def _household(chance: random.Random, community: str, phone: int, key: str) -> Household:
+    name = chance.choice(SURNAMES) + "".join(chance.sample(GIVEN, chance.choice((1, 2))))
+    form = {
+        "community": community,
+        "name": name,
+        "role": chance.choices(ROLES, (6, 2, 2))[0],
+        "phone": f"199{phone:08d}",
+        "door": f"{chance.randrange(1, 60)}幢{phone % 100000}室",
+        "members": chance.randrange(1, 7),
+        "consent": True,
+    }
+    return Household(community, form, key)
+
+
+class Api:
+    """The platform over HTTP. A request that fails for a passing reason is repeated with its key."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def get(self, path: str, **params: str) -> Any:
+        """The JSON answer of a GET."""
+        return await self._again("GET", path, params=params)
+
+    async def post(self, path: str, body: dict[str, Any], key: str) -> Any:
+        """The JSON answer of a POST that takes effect once, however often it is sent."""
+        return await self._again("POST", path, json=body, headers={"Idempotency-Key": key})
+
+    async def _again(self, method: str, path: str, **options: Any) -> Any:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((httpx.TransportError, NotYet)),
+            stop=stop_after_delay(PATIENCE),
+            wait=wait_random_exponential(0.05, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                answer = await self._client.request(method, path, **options)
+                if answer.status_code in (502, 503, 504):
+                    raise NotYet(f"{method} {path}: {answer.status_code}")
+                if answer.is_error:
+                    raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+                return answer.json()
+
+    async def code_for(self, pledge_id: str) -> str:
+        """The one-time code that the notifier sent, from its local page."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(NotYet),
+            stop=stop_after_delay(PATIENCE),
+            wait=wait_random_exponential(0.05, max=1),
+        ):
+            with attempt:
+                sent = await self.get("/notifier/outgoing.json", pledge_id=pledge_id)
+                if not sent:
+                    raise NotYet(f"no message for {pledge_id} yet")
+                return str(sent[0]["code"])
+        raise AssertionError("unreachable")
+
+    async def by_county(self) -> Counter[str]:
+        """What the dashboard says was signed, by county code."""
+        shown = await self.get("/notifier/dashboards/pledges")
+        return Counter({county["code"]: county["signed"] for county in shown["by_county"]})
+
+
+async def run(url: str, count: int, seed: int, console: Console) -> bool:
+    """Sign `count` households at `url` and print the counties. False when the dashboard differs."""
+    limits = httpx.Limits(max_connections=CLIENTS)
+    async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits) as client:
+        api = Api(client)
+        before = await api.by_county()
+        campaign = await _campaign(api, seed)
+        forms = households(count, seed, campaign)
+        began = asyncio.get_running_loop().time()
+        await _sign_all(api, campaign, forms)
+        seconds = asyncio.get_running_loop().time() - began
+        expected = Counter(county_of(household.community) for household in forms)
+        shown = await _shown(api, before, expected)
+    console.print(_table(expected, shown))
+    console.print(f"{count} households in {seconds:.1f} s; each signs and proves its phone")
+    agree = shown == expected
+    console.print(
+        "[green]看板一致 the dashboard agrees[/]" if agree else "[red]看板不符 the dashboard differs[/]"
+    )
+    return agree
+
+
+async def _campaign(api: Api, seed: int) -> str:
+    today = datetime.now(UTC)
+    body = {
+        "title": "公筷公勺进家庭（演示）",
+        "text": "我家承诺：用餐使用公筷公勺。",
+        "opens_at": (today - timedelta(days=1)).isoformat(),
+        "closes_at": (today + timedelta(days=30)).isoformat(),
+    }
+    opened = await api.post("/pledges/campaigns", body, f"demo-{seed}-{today.timestamp()}")
+    return str(opened["id"])
+
+
+async def _sign_all(api: Api, campaign: str, forms: list[Household]) -> None:
+    queue = iter(forms)
+    with Progress() as progress:
+        task = progress.add_task("签署 signing", total=len(forms))
+
+        async def client() -> None:
+            for household in queue:
+                await _sign(api, campaign, household)
+                progress.advance(task)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CLIENTS):
+                group.create_task(client())
+
+
+async def _sign(api: Api, campaign: str, household: Household) -> None:
+    pledge = await api.post(f"/pledges/campaigns/{campaign}/pledges", household.form, household.key)
+    code = await api.code_for(pledge["id"])
+    await api.post(f"/pledges/signings/{pledge['id']}/verify", {"code": code}, f"{household.key}-verify")
+
+
+async def _shown(api: Api, before: Counter[str], expected: Counter[str]) -> Counter[str]:
+    """What the dashboard gained, once it has caught up or has had its time."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        now = await api.by_county()
+        gained = Counter({code: now[code] - before[code] for code in now if now[code] != before[code]})
+        if gained == expected or asyncio.get_running_loop().time() > deadline:
+            return gained
+        await asyncio.sleep(0.2)
+
+
+def _table(expected: Counter[str], shown: Counter[str]) -> Table:
+    table = Table("县（市、区）", "签署 signed", "看板 dashboard")
+    for county in counties():
+        table.add_row(county.name, str(expected[county.code]), str(shown[county.code]))
+    table.add_row("合计", str(expected.total()), str(shown.total()))
+    return table
