@@ -218,9 +218,8 @@ def audit(
                 raise LookupError("events are still under way; the counts cannot be compared yet")
             drift, compared = await run(p)
         for found in drift:
-            console.print(
-                f"[red]{found.projection} {found.row} {found.column}: shown {found.shown}, counted {found.counted}"
-            )
+            where = f"{found.projection} {found.row} {found.column}"
+            console.print(f"[red]{where}: shown {found.shown}, counted {found.counted}")
         console.print(f"{compared} counts compared, drift {len(drift)}")
         return not drift
 

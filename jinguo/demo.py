@@ -88,6 +88,7 @@ class Api:
                 if answer.is_error:
                     raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
                 return answer.json()
+        raise AssertionError("unreachable")
 
     async def code_for(self, pledge_id: str) -> str:
         """The one-time code that the notifier sent, from its local page."""

@@ -1,6 +1,5 @@
 """`jinguo up`: the whole platform on one machine, in one process, with a MongoDB of its own."""
 
-import os
 from contextlib import ExitStack
 
 from rich.console import Console
@@ -21,17 +20,13 @@ class CannotStart(Exception):
 def up(found: Settings) -> None:
     """Run until Ctrl-C. Raises CannotStart or MongodError with one clear sentence."""
     if not is_free(found.port):
-        raise CannotStart(
-            f"端口 {found.port} 已被占用；可设置 JINGUO_PORT / Port {found.port} is taken; set JINGUO_PORT to another"
-        )
+        port = found.port
+        raise CannotStart(f"端口 {port} 已被占用；可设置 JINGUO_PORT / Port {port} is taken; set JINGUO_PORT")
     configure_logging(found.log_level)
     with ExitStack() as stack:
         if found.mongodb_uri is None:
             found = found.model_copy(update={"mongodb_uri": _own_mongod(found, stack)})
-        show = found.model_copy(
-            update={"show_outgoing_messages": True, "public_url": f"http://{found.host}:{found.port}"}
-        )
-        os.environ["JINGUO_SHOW_OUTGOING_MESSAGES"] = "true"
+        show = found.model_copy(update={"show_outgoing_messages": True, "public_url": _url(found)})
         _say(show)
         serve(Host(SERVICES, show, alone=True).app(), show)
 
@@ -44,6 +39,11 @@ def _own_mongod(found: Settings, stack: ExitStack) -> str:
     file.write_text(mongod.uri)
     stack.callback(file.unlink, missing_ok=True)
     return mongod.uri
+
+
+def _url(found: Settings) -> str:
+    """Where residents reach it: as set, else this machine."""
+    return found.public_url if "public_url" in found.model_fields_set else f"http://{found.host}:{found.port}"
 
 
 def _say(found: Settings) -> None:

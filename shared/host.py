@@ -21,7 +21,7 @@ from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
 from shared.relay import Relay
 from shared.service import Service
-from shared.settings import Settings
+from shared.settings import Settings, use
 from shared.store.driver import Client, PyMongoError, connect
 from shared.store.lease import Lease
 from shared.store.store import Store
@@ -52,7 +52,7 @@ class Host:
     def __init__(self, services: Sequence[Service], settings: Settings, *, alone: bool = False) -> None:
         assert settings.mongodb_uri
         self.services = services
-        self.settings = settings
+        self.settings = use(settings)
         self.alone = alone
         self.instance = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self.client = connect(settings.mongodb_uri)

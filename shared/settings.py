@@ -1,6 +1,5 @@
 """Settings: from the environment (prefix `JINGUO_`), files under /run/secrets, or these defaults."""
 
-from functools import cache
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
@@ -40,7 +39,16 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
 
 
-@cache
+_in_use: Settings | None = None
+
+
 def settings() -> Settings:
-    """This process's settings, read once."""
-    return Settings()
+    """This process's settings: those in use, else read from the environment."""
+    return _in_use or use(Settings())
+
+
+def use(found: Settings) -> Settings:
+    """Make `found` the settings of this process."""
+    global _in_use
+    _in_use = found
+    return found
