@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +18,10 @@ from shared.settings import settings
 
 T = TypeVar("T")
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="巾帼 Jinguo: run and look after the platform."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="巾帼 Jinguo: run and look after the platform.",
 )
 parked = typer.Typer(no_args_is_help=True, help="Events that could not be handled.")
 app.add_typer(parked, name="parked")
@@ -34,11 +38,16 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run an operator's command; what is wrong is one sentence, not a traceback."""
     from jinguo.connection import NotRunning
     from jinguo.operations import NotReplayable
+    from shared.store.driver import PyMongoError
 
     try:
         return asyncio.run(work)
     except (NotRunning, NotReplayable, LookupError) as error:
         raise _fail(error) from None
+    except PyMongoError:
+        raise _fail("MongoDB 无法连接 / MongoDB cannot be reached; is the platform up?") from None
+    except httpx.TransportError:
+        raise _fail("平台无法连接 / The platform cannot be reached; is it up?") from None
 
 
 @app.command()
@@ -81,7 +90,7 @@ def demo(
     """Sign households across the city through the public API, then compare with the dashboard."""
     from jinguo.demo import run
 
-    if not asyncio.run(run(url or settings().public_url, households, seed, console)):
+    if not _run(run(url or settings().public_url, households, seed, console)):
         raise typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -9,12 +10,14 @@ from functools import partial
 from typing import Any
 
 import structlog
+import uvicorn
 from prometheus_client import make_asgi_app
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from shared import problems
 from shared.archive import Archive
 from shared.consumers.runtime import Runtime
 from shared.log.embedded import EmbeddedLog
@@ -77,12 +80,15 @@ class Host:
     def app(self) -> Starlette:
         """The ASGI application: every service under its name, health, metrics."""
         routes = [
+            Route("/", self._index),
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
             Mount("/metrics", make_asgi_app()),
             *(Mount(f"/{service.name}", service.app(self.stores[service.name])) for service in self.services),
         ]
-        return Starlette(routes=routes, lifespan=self._lifespan)
+        app = Starlette(routes=routes, lifespan=self._lifespan)
+        problems.install(app)
+        return app
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -150,6 +156,12 @@ class Host:
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────
 
+    async def _index(self, _: Request) -> JSONResponse:
+        names = {service.name: service.title for service in self.services}
+        return JSONResponse(
+            {name: {"title": title, "docs": f"/{name}/docs"} for name, title in names.items()}
+        )
+
     async def _live(self, _: Request) -> JSONResponse:
         return JSONResponse({"status": "live"})
 
@@ -193,8 +205,8 @@ class Host:
 
 def serve(app: Any, settings: Settings) -> None:
     """Serve an ASGI application until SIGINT or SIGTERM."""
-    import uvicorn
-
+    # uvicorn raises the signal again once it has shut down; either way we want to leave in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -206,4 +218,5 @@ def serve(app: Any, settings: Settings) -> None:
         timeout_graceful_shutdown=5,
         timeout_keep_alive=30,
     )
-    uvicorn.Server(config).run()
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run()

@@ -3,8 +3,9 @@
 from typing import Any, ClassVar
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -144,7 +145,7 @@ def _invalid(error: RequestValidationError) -> InvalidRequest:
     return InvalidRequest(errors=errors)
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Make `app` answer every error as a problem."""
 
     async def on_problem(_: Request, error: Exception) -> Response:

@@ -72,12 +72,12 @@ class Cursors:
         if result.matched_count != len(moves):
             raise CursorMoved
 
-    async def positions(self) -> dict[str, dict[int, int]]:
+    async def positions(self, session: Session | None = None) -> dict[str, dict[int, int]]:
         """For each source, the position of each partition: how far the group is."""
-        row = await self._generations.find_one({"_id": self._group})
+        row = await self._generations.find_one({"_id": self._group}, session=session)
         prefix = f"{self._group}@{row['generation'] if row else 0}/"
         found: dict[str, dict[int, int]] = {}
-        async for cursor in self._cursors.find({"group": self._group}):
+        async for cursor in self._cursors.find({"group": self._group}, session=session):
             if cursor["_id"].startswith(prefix):
                 found.setdefault(cursor["source"], {})[cursor["partition"]] = cursor["position"]
         return found

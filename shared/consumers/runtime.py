@@ -175,7 +175,7 @@ class Runtime:
                     raise
                 failed[envelope.id] = f"{type(error).__name__}: {error}"
                 log.error(
-                    "event parked", group=self.consumer.group, event=envelope.id, error=type(error).__name__
+                    "event parked", group=self.consumer.group, id=envelope.id, error=type(error).__name__
                 )
                 return failed[envelope.id]
             tx.keep()
