@@ -11,7 +11,13 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random,
+    wait_random_exponential,
+)
 
 from shared.divisions import communities, counties, county_of
 
@@ -95,7 +101,7 @@ class Api:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(NotYet),
             stop=stop_after_delay(PATIENCE),
-            wait=wait_random_exponential(0.05, max=1),
+            wait=wait_random(0.03, 0.15),
         ):
             with attempt:
                 sent = await self.get("/notifier/outgoing.json", pledge_id=pledge_id)

@@ -10,7 +10,6 @@ import hmac
 import os
 import secrets
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -147,14 +146,19 @@ class Vault:
         blank: dict[str, Any] = dict.fromkeys(personal_fields(type(event)))
         return event.model_copy(update=blank | {"sealed": base64.b64encode(box).decode()})
 
-    async def open_events(self, events: Iterable[Event]) -> None:
-        """Open the boxes of delivered events in place, all in one look at the vault."""
-        sealed = [(e, p) for e in events if e.sealed and (p := e.person_id)]
-        await asyncio.gather(*(self._open_event(event, person) for event, person in sealed))
+    async def open_event(self, event: Event) -> None:
+        """Open the box of a delivered event in place; those of one turn share a look at the vault.
 
-    async def _open_event(self, event: Event, person: PersonId) -> None:
-        box = base64.b64decode(event.sealed or "")
-        with_plaintext(event, await self.open_box(person, box, event.type))
+        Raises ValueError when the box was not sealed for this event.
+        """
+        person = event.person_id
+        if not event.sealed or person is None:
+            return
+        try:
+            opened = await self.open_box(person, base64.b64decode(event.sealed), event.type)
+        except InvalidTag:
+            raise ValueError("the sealed fields cannot be opened") from None
+        with_plaintext(event, opened)
 
     async def erase(self, person: PersonId) -> None:
         """Delete a person's key: what was sealed with it is gone everywhere, backups of it included."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, proxy
 
 from cachetools import TTLCache
 
@@ -18,16 +18,15 @@ from .domain.pledge import Pledge
 
 CACHED_SECONDS = 1.0
 """How long another replica's change may stay unseen here."""
-_ALL_LISTED = "list"
+MOST_LISTED = 20_000
+_LISTS = "lists"
 
 
 class Lookups:
     """The look-ups of one process; `Lookups.of(store)`."""
 
     def __init__(self, store: Store) -> None:
-        # Not `self._store`: the dictionary of all look-ups must not keep a store alive.
-        self._pledges = store.collection(Pledge)
-        self._entries = store.collection(ListEntry)
+        self._store: Store = proxy(store)
         self._cache: TTLCache[str, Any] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
         self._forms: Grouped[str, list[datetime]] = Grouped(self._forms_of)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -40,26 +39,28 @@ class Lookups:
             found = _known[store] = cls(store)
         return found
 
-    async def campaign(self, store: Store, campaign_id: str) -> Campaign:
+    async def campaign(self, campaign_id: str) -> Campaign:
         """A campaign as it was at most a second ago; not to be changed. Raises NotFound."""
         found: Campaign | None = self._cache.get(campaign_id)
         if found is None:
-            found = self._cache[campaign_id] = await store.load(Campaign, campaign_id)
+            found = self._cache[campaign_id] = await self._store.load(Campaign, campaign_id)
         return found
 
-    def forget(self, *keys: str) -> None:
-        """Something cached was changed here: read it again."""
-        for key in keys or (_ALL_LISTED,):
-            self._cache.pop(key, None)
+    def forget_campaign(self, campaign_id: str) -> None:
+        """It was changed here: read it again."""
+        self._cache.pop(campaign_id, None)
 
     async def listed(self, phone_key: str) -> ListKind | None:
         """The list a phone is on, as of at most a second ago."""
-        lists: dict[str, ListKind] | None = self._cache.get(_ALL_LISTED)
+        lists: dict[str, ListKind] | None = self._cache.get(_LISTS)
         if lists is None:
-            rows = self._entries.find({"revoked_at": None}, {"phone_key": 1, "kind": 1})
-            lists = {row["phone_key"]: ListKind(row["kind"]) async for row in rows}
-            self._cache[_ALL_LISTED] = lists
+            entries = await self._store.select(ListEntry, {"revoked_at": None}, limit=MOST_LISTED)
+            lists = self._cache[_LISTS] = {entry.phone_key: entry.kind for entry in entries}
         return lists.get(phone_key)
+
+    def forget_lists(self) -> None:
+        """They were changed here: read them again."""
+        self._cache.pop(_LISTS, None)
 
     async def earlier_forms(self, phone_key: str) -> list[datetime]:
         """When the forms of a phone came in, as far back as the limits look."""
@@ -67,14 +68,17 @@ class Lookups:
 
     async def _forms_of(self, phone_keys: list[str]) -> list[list[datetime] | Exception]:
         where = {"phone_key": {"$in": phone_keys}, "created_at": {"$gt": now() - SUSTAINED.within}}
-        fields = {"_id": 0, "phone_key": 1, "created_at": 1}
+        fields = {"_id": 0, "phone_key": 1, "created_at": 1}  # the index "phones" alone answers this
         times: defaultdict[str, list[datetime]] = defaultdict(list)
-        for row in await self._pledges.find(where, fields, hint="phones").to_list(None):
+        for row in await self._store.aggregate(Pledge, [{"$match": where}, {"$project": fields}]):
             times[row["phone_key"]].append(row["created_at"])
         return [times[key] for key in phone_keys]
 
     def alone(self, key: str) -> asyncio.Lock:
-        """A lock per key: requests at the same instant must not each see the limit unreached."""
+        """A lock per key: requests at the same instant must not each see a limit unreached.
+
+        It holds within this process: with n replicas a burst may reach n times the limit.
+        """
         lock = self._locks.get(key)
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()

@@ -9,8 +9,11 @@ from shared.store.store import Store
 
 from .domain.chain import Chain
 from .domain.checkin import STREAK_DAYS, CheckIn
+from .domain.fraud import ListEntry
+from .domain.invalidation import RUNNING, Invalidation, division_range
 from .domain.pledge import Pledge, PledgeState
 
+MANY = 10_000_000
 Counts = dict[str, dict[str, int]]
 
 
@@ -48,7 +51,7 @@ async def to_review(store: Store, campaign_id: str | None, limit: int) -> list[P
 
 async def covered_by_division(store: Store, campaign_id: str, digits: int, under: str) -> Sequence[Bson]:
     """`_id` (code of so many digits), `counted`, `covered`, `chains`: the chains of a campaign summed up."""
-    match: Bson = {"campaign_id": campaign_id, "division": {"$gte": under, "$lt": under + ":"}}
+    match: Bson = {"campaign_id": campaign_id, "division": division_range(under)}
     covered = {"$max": {"$map": {"input": {"$objectToArray": "$by_text"}, "in": "$$this.v"}}}
     group: Bson = {
         "_id": {"$substrBytes": ["$division", 0, digits]},
@@ -57,6 +60,29 @@ async def covered_by_division(store: Store, campaign_id: str, digits: int, under
         "chains": {"$sum": 1},
     }
     return await store.aggregate(Chain, [{"$match": match}, {"$group": group}])
+
+
+async def running_invalidation(store: Store) -> Invalidation | None:
+    """The oldest bulk invalidation that has been started and not finished."""
+    found = await store.select(Invalidation, {"state": RUNNING}, sort=[("at", 1)], limit=1)
+    return found[0] if found else None
+
+
+async def struck_by(store: Store, invalidation_id: str) -> int:
+    """How many pledges a bulk invalidation has struck out."""
+    where = {"invalidation": {"$eq": invalidation_id, "$gt": ""}}
+    return await store.count(Pledge, where, limit=MANY)
+
+
+async def listed_phone(store: Store, phone_key: str) -> ListEntry | None:
+    """The entry of a phone, revoked or not."""
+    return next(iter(await store.select(ListEntry, {"phone_key": phone_key}, limit=1)), None)
+
+
+async def check_ins(store: Store, pledge_id: str, limit: int) -> list[CheckIn]:
+    """The days a household checked in, newest first."""
+    where = {"pledge_id": pledge_id}
+    return await store.select(CheckIn, where, sort=[("day", -1)], limit=limit)
 
 
 # ── what the audit compares with ─────────────────────────────────────────────────────────────────

@@ -33,8 +33,7 @@ class Cursors:
 
     async def load(self, keys: Sequence[Partition]) -> Mapping[Partition, Cursor]:
         """The cursors of some partitions; those that never were start at position 0."""
-        row = await self._generations.find_one({"_id": self._group})
-        self.generation = row["generation"] if row else 0
+        self.generation = await self.live()
         return await self.of_generation(keys, self.generation)
 
     async def of_generation(self, keys: Sequence[Partition], generation: int) -> Mapping[Partition, Cursor]:
@@ -64,7 +63,10 @@ class Cursors:
         moves = [
             UpdateOne(
                 {"_id": self._id((s.source, s.partition), self.generation), "position": s.after},
-                {"$set": {"position": s.events[-1].position, self._resume: s.resume}},
+                {
+                    "$set": {"position": s.events[-1].position}
+                    | ({} if s.resume is None else {self._resume: s.resume})
+                },
             )
             for s in slices
         ]
@@ -72,10 +74,14 @@ class Cursors:
         if result.matched_count != len(moves):
             raise CursorMoved
 
+    async def live(self, session: Session | None = None) -> int:
+        """The generation that is live."""
+        row = await self._generations.find_one({"_id": self._group}, session=session)
+        return row["generation"] if row else 0
+
     async def positions(self, session: Session | None = None) -> dict[str, dict[int, int]]:
         """For each source, the position of each partition: how far the group is."""
-        row = await self._generations.find_one({"_id": self._group}, session=session)
-        prefix = f"{self._group}@{row['generation'] if row else 0}/"
+        prefix = f"{self._group}@{await self.live(session)}/"
         found: dict[str, dict[int, int]] = {}
         async for cursor in self._cursors.find({"group": self._group}, session=session):
             if cursor["_id"].startswith(prefix):

@@ -62,16 +62,16 @@ class Parking:
 
     async def due(self, limit: int = 100) -> list[Bson]:
         """The heads of their keys whose time has come, oldest first."""
-        where = {"group": self._group, "next_try": {"$lte": now()}}
-        rows = await self._parked.find(where, sort=[("position", 1)], limit=limit).to_list(None)
-        heads: dict[str, Bson] = {}
-        for row in rows:
-            heads.setdefault(row["key"], row)
-        return [row for row in heads.values() if await self._is_head(row)]
-
-    async def _is_head(self, row: Bson) -> bool:
-        before = {"group": self._group, "key": row["key"], "position": {"$lt": row["position"]}}
-        return await self._parked.find_one(before, {"_id": 1}) is None
+        heads = [
+            {"$match": {"group": self._group}},
+            {"$sort": {"key": 1, "position": 1}},
+            {"$group": {"_id": "$key", "head": {"$first": "$$ROOT"}}},
+            {"$replaceWith": "$head"},
+            {"$match": {"next_try": {"$lte": now()}}},
+            {"$sort": {"position": 1}},
+            {"$limit": limit},
+        ]
+        return await self._parked.aggregate(heads).to_list(None)
 
     async def done(self, parked_id: str, session: Session) -> bool:
         """It was handled (or skipped): gone. False when somebody else was faster."""

@@ -26,8 +26,9 @@ from shared.telemetry import CONSUMED, HANDLER_TIME, PARKED, traced
 
 BATCH = 2000
 WAIT = 0.5
-STALL = 8.0
-"""Seconds without progress, while there is something to read, after which a subscription is made anew."""
+STALL = 5.0
+"""Seconds between looks whether a partition stands still while there is something to read. At the second
+such look the subscription is made anew."""
 HANDLER_SECONDS = 15.0
 """A handler that takes longer has failed; the transaction lives for 60 s."""
 BATCHES_KEPT = 7 * 24 * 3600
@@ -53,7 +54,7 @@ class Runtime:
         self.on_committed: Callable[[], None] = lambda: None
         self._log = log_
         self._batches = store.database["batches"]
-        self._progress = time.monotonic()
+        self._looked = time.monotonic()
 
     def table_name(self, table: str) -> str:
         """The collection behind a table in the generation that is being written."""
@@ -72,7 +73,7 @@ class Runtime:
         while True:
             subscription = self._log.subscribe(self.consumer.group, self.consumer.sources, self.cursors.load)
             try:
-                self._progress = time.monotonic()
+                self._looked = time.monotonic()
                 while True:
                     await self._step(subscription)
             except Exception as error:
@@ -83,22 +84,16 @@ class Runtime:
 
     async def _step(self, subscription: Subscription) -> None:
         slices = await subscription.fetch(BATCH, WAIT)
-        if not slices:
-            if time.monotonic() - self._progress > STALL:
-                await self._check_stall(subscription)
-            return
-        with HANDLER_TIME.labels(self.consumer.group).time():
-            try:
-                await self.process(slices)
-            except CursorMoved:
-                await subscription.rewind()
-        self._progress = time.monotonic()
-
-    async def _check_stall(self, subscription: Subscription) -> None:
-        """Nothing came for a while: fine when there is nothing, else the subscription is dead."""
-        self._progress = time.monotonic()
-        if await subscription.stalled():
-            raise TimeoutError("no progress although the archive holds more")
+        if slices:
+            with HANDLER_TIME.labels(self.consumer.group).time():
+                try:
+                    await self.process(slices)
+                except CursorMoved:
+                    await subscription.rewind()
+        if time.monotonic() - self._looked > STALL:
+            self._looked = time.monotonic()
+            if await subscription.stalled():
+                raise TimeoutError("no progress although the archive holds more")
 
     async def process(self, slices: Sequence[Slice]) -> None:
         """Commit a batch; again while the database refuses for a passing reason. Raises CursorMoved."""
@@ -124,7 +119,8 @@ class Runtime:
         for piece in slices:
             after = piece.after
             for event in piece.events:
-                await self.process([piece._replace(after=after, events=[event])])
+                # Without a hint where to resume: it would be behind what is not committed yet.
+                await self.process([piece._replace(after=after, events=[event], resume=None)])
                 after = event.position
         return True
 
@@ -154,9 +150,19 @@ class Runtime:
         """The events this consumer handles, opened if it may; None for the others."""
         wanted = {event.type for event in self.consumer.handlers}
         decoded = [decode(envelope) if envelope.type in wanted else None for envelope in envelopes]
-        if self.consumer.opens_personal:
-            await self.store.vault.open_events(event for event in decoded if isinstance(event, Event))
-        return decoded
+        if not self.consumer.opens_personal:
+            return decoded
+        return list(await asyncio.gather(*(self._opened(event) for event in decoded)))
+
+    async def _opened(self, event: Event | Undecodable | None) -> Event | Undecodable | None:
+        """The event with its sealed fields in clear, if it has any."""
+        if not isinstance(event, Event):
+            return event
+        try:
+            await self.store.vault.open_event(event)
+        except ValueError as error:
+            return Undecodable(event.envelope, str(error))
+        return event
 
     async def _handle(
         self, event: Event | Undecodable, envelope: Envelope, tx: Transaction, failed: dict[str, str]
@@ -231,7 +237,8 @@ class Runtime:
         return not failed
 
     async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> None:
-        tx = Transaction(self.store, session, self.table_name)
+        generation = await self.cursors.live(session)  # no batch may have told us of a rebuild
+        tx = Transaction(self.store, session, lambda table: table_of(table, generation))
         [event] = await self._decode([envelope])
         if event is not None and await self._handle(event, envelope, tx, failed):
             raise _StaysParked

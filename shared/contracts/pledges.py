@@ -101,6 +101,15 @@ class PledgeInvalidated(Event, name="pledge.invalidated"):
     signed_day: Day
 
 
+class SignerErased(Event, name="signer.erased"):
+    """A signer's key was deleted: their personal data can be read nowhere any more."""
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
+    day: Day
+
+
 class MilestoneKind(StrEnum):
     """What a chain has reached."""
 
@@ -139,12 +148,13 @@ class StreakCompleted(Event, name="household.streak-completed"):
     days: int
 
 
-class TalkScheduled(Event, name="talk.scheduled"):
-    """A team announced an online talk."""
+class TalkMoved(Event, name="talk.moved"):
+    """A team announced an online talk, or cancelled it."""
 
     talk_id: str
     team_id: str
     campaign_id: str
+    state: str
     starts_at: datetime
 
 
@@ -167,3 +177,19 @@ class ObservationRecorded(Event, name="observation.recorded"):
     tables: int
     with_serving_chopsticks: int
     day: Day
+
+
+class PhoneListed(Event, name="phone.listed"):
+    """A phone was put on a list (`allow`, `block`) or taken off (`kind` None)."""
+
+    entry_id: str
+    kind: str | None = None
+
+
+class InvalidationMoved(Event, name="invalidation.moved"):
+    """A bulk invalidation was prepared, started, finished or cancelled."""
+
+    invalidation_id: str
+    state: str
+    matched: int
+    invalidated: int

@@ -28,7 +28,8 @@ class Slice(NamedTuple):
     after: int
     """The cursor position they follow."""
     events: list[Envelope]
-    resume: int
+    resume: int | None
+    """The hint to store with the cursor; None leaves the stored one, which is then an earlier one."""
 
 
 class Subscription(Protocol):
@@ -43,7 +44,7 @@ class Subscription(Protocol):
         ...
 
     async def stalled(self) -> bool:
-        """Whether an archive holds events for our partitions that were not handed out."""
+        """Whether a partition of ours stands still although its archive holds more, since the last call."""
         ...
 
     async def close(self) -> None:

@@ -118,6 +118,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._consumer: Any = None
         self._delivered: dict[Partition, int] = {}
         """The last position handed out, for the partitions that are ours."""
+        self._seen: dict[Partition, tuple[int, int]] = {}
+        """At the last look for stalls: the last position handed out, and the archive's."""
+        self._looked_back: set[Partition] = set()
 
     async def _connect(self) -> Any:
         consumer = AIOKafkaConsumer(
@@ -200,6 +203,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         if not events or self._delivered.get(key) != after:
             return None
         self._delivered[key] = last
+        self._looked_back.discard(key)
         return Slice(*key, after, events, resume)
 
     async def _missing(self, key: Partition, after: int, before: int) -> list[Envelope]:
@@ -215,10 +219,27 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     async def stalled(self) -> bool:
         """See `Subscription.stalled`. Without any partition we may only be a spare member."""
-        for (source, partition), delivered in list(self._delivered.items()):
-            if await self._archives[source].ends(partition) > delivered:
+        assigned = self._consumer.assignment()
+        for tp in assigned:
+            key = (source_of(tp.topic), tp.partition)
+            delivered = self._delivered.get(key)
+            if delivered is None:  # the cursors could not be read when it became ours
                 return True
-        return not self._consumer.assignment()
+            before = self._seen.get(key)
+            self._seen[key] = delivered, await self._archives[key[0]].ends(key[1])
+            if before and before[0] == delivered < before[1] and not await self._look_back(tp, key):
+                return True
+        return not assigned
+
+    async def _look_back(self, tp: TopicPartition, key: Partition) -> bool:
+        """Read the last record again, which tells of a gap: an offset stored before the topic was wiped
+        and refilled may lie behind what we lack. False when that was tried and did not help."""
+        if key in self._looked_back:
+            return False
+        self._looked_back.add(key)
+        end: int = (await bounded(self._consumer.end_offsets([tp])))[tp]
+        self._consumer.seek(tp, max(end - 1, 0))
+        return True
 
     async def close(self) -> None:
         """See `Subscription.close`."""

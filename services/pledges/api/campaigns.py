@@ -62,7 +62,7 @@ async def revise_text(
     view = await store.change(
         Campaign, campaign_id, lambda c: c.revise(body.text, now()), CampaignView.of, if_match=if_match
     )
-    Lookups.of(store).forget(campaign_id)
+    Lookups.of(store).forget_campaign(campaign_id)
     return tagged(response, view)
 
 
@@ -77,5 +77,5 @@ async def move_window(
         CampaignView.of,
         if_match=if_match,
     )
-    Lookups.of(store).forget(campaign_id)
+    Lookups.of(store).forget_campaign(campaign_id)
     return tagged(response, view)

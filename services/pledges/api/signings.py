@@ -56,7 +56,7 @@ class Withdrawal(Body):
 @router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")
 async def sign(campaign_id: str, form: Form, store: StoreDep, response: Response) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
-    campaign = await lookups.campaign(store, campaign_id)
+    campaign = await lookups.campaign(campaign_id)
     campaign.check_open(now())
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     async with lookups.alone(keys.phone):
@@ -93,7 +93,7 @@ async def resend_code(
     async with lookups.alone(pledge_id):
         pledge = await store.load(Pledge, pledge_id)
         check_match(pledge, if_match)
-        (await lookups.campaign(store, pledge.campaign_id)).check_open(now())
+        (await lookups.campaign(pledge.campaign_id)).check_open(now())
         await store.unseal(pledge)
         _send_code(store, pledge)
         return tagged(response, await store.commit(pledge, PledgeView.of))
@@ -141,6 +141,20 @@ async def withdraw(
     view = await store.change(
         Pledge, pledge_id, lambda p: p.withdraw(key, now(), body.reason), PledgeView.of, if_match=if_match
     )
+    return tagged(response, view)
+
+
+@router.post("/signings/{pledge_id}/erase", summary="撤回并删除个人信息 / Withdraw and be forgotten")
+async def erase(
+    pledge_id: str, body: Withdrawal, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> PledgeView:
+    key = phone_key(store.vault.blind_index, body.phone)
+    pledge = await store.load(Pledge, pledge_id)
+    check_match(pledge, if_match)
+    pledge.check_signer(key)
+    # Before the commit: after a crash in between the request can be repeated, the phone still fits.
+    await store.vault.erase(pledge.signer)
+    view = await store.change(Pledge, pledge_id, lambda p: p.erase(key, now()), PledgeView.of)
     return tagged(response, view)
 
 

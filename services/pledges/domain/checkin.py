@@ -1,10 +1,11 @@
 """A check-in: a household reports one day of serving chopsticks. A fact, never changed."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
 from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
-from shared.documents import Day, Document
+from shared.documents import Day, Document, Index
 from shared.problems import Problem
 
 from .pledge import COUNTED, PLEDGE, Pledge
@@ -13,7 +14,7 @@ STREAK_DAYS = 21
 
 
 class DoneToday(Problem):
-    """The household checked in today; `next_day` is when it may again."""
+    """The household checked in today; `next_at` is when it may again."""
 
     status, type, title, title_en = 409, "done-today", "今天已打卡", "Checked in today already"
 
@@ -33,6 +34,7 @@ class CheckIn(Document):
     """`streak` counts days in a row, this one included; every 21st completes a streak."""
 
     collection: ClassVar[str] = "check_ins"
+    indexes: ClassVar[Sequence[Index]] = (Index("pledge", [("pledge_id", 1), ("day", -1)]),)
 
     pledge_id: str
     campaign_id: str

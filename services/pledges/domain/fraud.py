@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from shared.contracts.pledges import PhoneListed
 from shared.days import local_day
 from shared.documents import Document, Index
 from shared.problems import TooManyRequests
@@ -47,11 +48,14 @@ class ListEntry(Document):
 
     def revoke(self, now: datetime) -> None:
         """Take the phone off the list; again is no change."""
-        self.revoked_at = self.revoked_at or now
+        if self.revoked_at is None:
+            self.revoked_at = now
+            self.record(PhoneListed(entry_id=self.id))
 
-    def renew(self, kind: ListKind, reason: str, by: str, now: datetime) -> None:
-        """Put the phone on a list again."""
+    def put(self, kind: ListKind, reason: str, by: str, now: datetime) -> None:
+        """Put the phone on a list, or on the other one."""
         self.kind, self.reason, self.by, self.at, self.revoked_at = kind, reason, by, now, None
+        self.record(PhoneListed(entry_id=self.id, kind=kind))
 
 
 def holds(listed: ListKind | None, earlier: Sequence[datetime], now: datetime) -> list[HoldReason]:

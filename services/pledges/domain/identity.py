@@ -18,8 +18,15 @@ _MOBILE = re.compile(r"1[3-9]\d{9}")
 _SEPARATORS = re.compile(r"[\s\-_/#,.，。、号幢栋座楼单元室门组户]+")
 
 
+def _plain(text: str) -> str:
+    """Compatibility forms and case taken away, until there are no more of them."""
+    while (plainer := unicodedata.normalize("NFKC", text).casefold()) != text:
+        text = plainer
+    return text
+
+
 def _squeezed(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).split())
+    return _plain("".join(_plain(text).split()))
 
 
 def normal_phone(text: str) -> str:
@@ -33,12 +40,12 @@ def normal_phone(text: str) -> str:
 
 def normal_name(text: str) -> str:
     """A name without blanks, width and dot variants."""
-    return _squeezed(text).replace("•", "·").replace("・", "·").casefold()
+    return _squeezed(text).replace("•", "·").replace("・", "·")
 
 
 def normal_door(text: str) -> str:
     """A door within its community: 3幢2单元0501室, ３-2-501 and 3 栋 2 单元 501 are the same one."""
-    parts = _SEPARATORS.split(unicodedata.normalize("NFKC", text).casefold())
+    parts = _SEPARATORS.split(_plain(text))
     return "-".join(part.lstrip("0") or "0" for part in parts if part)
 
 

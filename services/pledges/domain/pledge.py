@@ -16,6 +16,7 @@ from shared.contracts.pledges import (
     PledgeInvalidated,
     PledgeSigned,
     PledgeWithdrawn,
+    SignerErased,
     SignerRole,
 )
 from shared.days import local_day
@@ -115,6 +116,7 @@ class Pledge(Document):
         ),
         Index("certificates", [("token", 1)], unique=True, where={"token": {"$gt": ""}}),
         Index("phones", [("phone_key", 1), ("created_at", 1)]),
+        Index("invalidations", [("invalidation", 1)], where={"invalidation": {"$gt": ""}}),
         Index("reviews", [("created_at", 1)], where={"state": "verified"}),
     )
 
@@ -146,6 +148,8 @@ class Pledge(Document):
     signed_day: Day | None = None
     ended_day: Day | None = None
     """The day it was withdrawn or invalidated."""
+    invalidation: str = ""
+    """The bulk invalidation that struck it out."""
 
     # ── the form and its code ────────────────────────────────────────────────────────────────────
 
@@ -247,8 +251,7 @@ class Pledge(Document):
     def withdraw(self, phone_key: str, now: datetime, why: str | None = None) -> None:
         """The household takes it back. Raises IllegalMove, NotTheSigner."""
         PLEDGE.check(self, "withdraw")
-        if not hmac.compare_digest(self.phone_key, phone_key):
-            raise NotTheSigner()
+        self.check_signer(phone_key)
         PLEDGE.move(self, "withdraw", now, by="signer", why=why)
         self.ended_day = local_day(now)
         if self.serial:
@@ -256,10 +259,34 @@ class Pledge(Document):
         else:
             self._drop(now)
 
-    def invalidate(self, reason: str, now: datetime, by: str) -> None:
-        """The federation strikes it out. Raises IllegalMove."""
+    def check_signer(self, phone_key: str) -> None:
+        """Raises NotTheSigner."""
+        if not hmac.compare_digest(self.phone_key, phone_key):
+            raise NotTheSigner()
+
+    def erase(self, phone_key: str, now: datetime) -> None:
+        """Forget the signer: the pledge is withdrawn, and nothing is left to match by.
+
+        The serial and the numbers stay. Raises NotTheSigner.
+        """
+        self.check_signer(phone_key)
+        if "withdraw" in PLEDGE.legal(self.state):
+            self.withdraw(phone_key, now, "erasure")
+        self.phone_key, self.identities = "", []
+        self.record(
+            SignerErased(
+                division=self.division,
+                pledge_id=self.id,
+                campaign_id=self.campaign_id,
+                signer=self.signer,
+                day=local_day(now),
+            )
+        )
+
+    def invalidate(self, reason: str, now: datetime, by: str, invalidation: str = "") -> None:
+        """The federation strikes it out, alone or by a bulk `invalidation`. Raises IllegalMove."""
         PLEDGE.move(self, "invalidate", now, by=by, why=reason)
-        self.ended_day = local_day(now)
+        self.ended_day, self.invalidation = local_day(now), invalidation
         if self.serial:
             self.record(PledgeInvalidated(reason=reason, **self._ended()))
         else:

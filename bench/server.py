@@ -1,0 +1,104 @@
+"""The applications under load: `python -m bench.server KIND SETTINGS`, served as in production."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from bench import projection, textbook
+from jinguo.services import SERVICES
+from services.pledges.api.signings import Form
+from services.pledges.app import service as pledges
+from shared.documents import Document
+from shared.host import Host, serve
+from shared.service import Service
+from shared.settings import Settings, use
+from shared.store.driver import connect
+from shared.store.store import Store
+from shared.telemetry import configure_logging
+from shared.vault import Vault, master_key
+
+router = APIRouter()
+
+
+@router.post("/campaigns/{campaign_id}/echo", status_code=201)
+async def echo(campaign_id: str, form: Form) -> Form:
+    """The signing route that only validates and echoes."""
+    return form
+
+
+class Unwritten(Store):
+    """Answers as if it had stored the document."""
+
+    async def commit(self, document: Document, answer: Callable[[Any], BaseModel] | None = None) -> Any:
+        await self._prepare(document, answer)
+        document.version += 1
+        return answer(document) if answer else document
+
+
+Work = Callable[[Store, Settings], Awaitable[None]]
+
+
+def _routes(settings: Settings, stores: dict[str, type[Store]], work: Work | None = None) -> Starlette:
+    """The pledges' routes under each name, on that kind of store, all over one database."""
+    assert settings.mongodb_uri
+    prefix = use(settings).database_prefix
+    client = connect(settings.mongodb_uri)
+    vault = Vault(client, prefix, master_key(settings))
+    service = replace(pledges, routers=[*pledges.routers, router])
+    made = {
+        name: kind(client, prefix, "pledges", vault, timeout=settings.command_timeout)
+        for name, kind in stores.items()
+    }
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await vault.open()
+        for store in made.values():
+            await store.prepare(service.documents)
+        tasks = [asyncio.create_task(work(store, settings)) for store in made.values()] if work else []
+        yield
+        for task in tasks:
+            task.cancel()
+
+    mounts = [Mount(f"/{name}", service.app(store)) for name, store in made.items()]
+    return Starlette(routes=mounts, lifespan=lifespan)
+
+
+def _host(settings: Settings, *services: Service, alone: bool = False) -> Starlette:
+    return Host(services, settings, alone=alone).app()
+
+
+quiet = replace(pledges, consumers=(), jobs=())
+KINDS: dict[str, Callable[[Settings], Starlette]] = {
+    # POST alone, without relay
+    "posts": lambda s: _routes(s, {"pledges": Store, "unwritten": Unwritten}),
+    "textbook-posts": lambda s: _routes(s, {"pledges": textbook.TextbookStore}),
+    # the whole way
+    "pledges": lambda s: _host(s, quiet),
+    "projection": lambda s: _host(s, projection.service),
+    "pledges+projection": lambda s: _host(s, quiet, projection.service, alone=True),
+    "textbook-pledges": lambda s: _routes(s, {"pledges": textbook.TextbookStore}, textbook.relay),
+    "textbook-projection": textbook.projecting,
+    # the platform
+    "platform": lambda s: _host(s, *SERVICES, alone=True),
+    **{service.name + "-service": lambda s, one=service: _host(s, one) for service in SERVICES},
+}
+
+
+def main(kind: str, given: str) -> None:
+    settings = use(Settings(**orjson.loads(given)))
+    configure_logging("WARNING")
+    serve(KINDS[kind](settings), settings)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,76 @@
+"""What left by SMS, on a local page: for trying things out where no gateway is configured."""
+
+import base64
+from datetime import datetime
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from services.notifier.domain.messages import Outgoing, mask_phone
+from services.notifier.pages import page
+from services.notifier.queries.messages import valid_codes
+from services.notifier.templates import TEMPLATES
+from shared.clock import now
+from shared.problems import NotFound
+from shared.service import StoreDep
+from shared.settings import settings
+from shared.store.store import Store
+
+SHOWN = 100
+
+
+def _only_where_shown() -> None:
+    if not settings().show_outgoing_messages:
+        raise NotFound
+
+
+router = APIRouter(tags=["outgoing"], dependencies=[Depends(_only_where_shown)])
+PledgeId = Annotated[str | None, Query(max_length=64)]
+
+
+class OutgoingView(BaseModel):
+    """A code message as it left."""
+
+    pledge_id: str
+    to: str
+    """The phone, masked."""
+    code: str
+    text: str
+    at: datetime
+    expires_at: datetime
+
+
+async def _view(store: Store, outgoing: Outgoing) -> OutgoingView | None:
+    """The message with its box opened; None when the person was erased."""
+    box = base64.b64decode(outgoing.sealed)
+    opened = await store.vault.open_box(outgoing.recipient, box, outgoing.sealed_for)
+    if opened is None:
+        return None
+    personal = orjson.loads(opened)
+    facts = {"code": personal["code"], "valid_minutes": outgoing.valid_minutes}
+    return OutgoingView(
+        pledge_id=outgoing.pledge_id,
+        to=mask_phone(personal.get("phone")),
+        code=personal["code"],
+        text=TEMPLATES[outgoing.template].text("zh", facts).body,
+        at=outgoing.at,
+        expires_at=outgoing.expires_at,
+    )
+
+
+@router.get("/outgoing.json")
+async def list_outgoing(store: StoreDep, pledge_id: PledgeId = None) -> list[OutgoingView]:
+    """The codes that are still valid, newest first; 404 unless the settings allow showing them."""
+    found = await valid_codes(store, pledge_id, now(), SHOWN)
+    views = [await _view(store, outgoing) for outgoing in found]
+    return [view for view in views if view]
+
+
+@router.get("/outgoing", response_class=HTMLResponse)
+async def show_outgoing(store: StoreDep, pledge_id: PledgeId = None) -> HTMLResponse:
+    """The same as a page."""
+    html = page("outgoing.html", messages=await list_outgoing(store, pledge_id))
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,149 @@
+"""What the notifier reacts to: every event becomes messages, and counts on the dashboards."""
+
+from datetime import timedelta
+
+from services.notifier.domain.board import GROUP, TABLE
+from services.notifier.domain.messages import Message, Outgoing, message_id
+from services.notifier.templates import TEMPLATES, facts_of, template_of
+from shared.clock import now
+from shared.consumers.declare import Consumer
+from shared.consumers.transaction import Transaction
+from shared.contracts.pledges import (
+    CampaignAnnounced,
+    ChainMilestoneReached,
+    HouseholdCheckedIn,
+    InvalidationMoved,
+    ObservationRecorded,
+    PhoneListed,
+    PledgeCodeIssued,
+    PledgeDropped,
+    PledgeHeld,
+    PledgeInvalidated,
+    PledgeSigned,
+    PledgeWithdrawn,
+    StreakCompleted,
+    TalkHeld,
+    TalkMoved,
+)
+from shared.divisions import CITY, county_of
+from shared.documents import Index
+from shared.events import Event
+
+# It does not open personal fields: a box goes on as it came, and is opened only to be sent.
+messages = Consumer("notifier.messages")
+dashboard = Consumer(GROUP, tables={TABLE: [Index("changed", [("partition", 1), ("position", 1)])]})
+
+Counted = (
+    PledgeSigned
+    | PledgeWithdrawn
+    | PledgeInvalidated
+    | ChainMilestoneReached
+    | HouseholdCheckedIn
+    | StreakCompleted
+    | TalkHeld
+    | ObservationRecorded
+)
+"""What the dashboard counts: each has a day."""
+
+
+@messages.on(
+    CampaignAnnounced,
+    PledgeHeld,
+    PledgeDropped,
+    PledgeSigned,
+    PledgeWithdrawn,
+    PledgeInvalidated,
+    ChainMilestoneReached,
+    HouseholdCheckedIn,
+    StreakCompleted,
+    TalkMoved,
+    TalkHeld,
+    ObservationRecorded,
+    PhoneListed,
+    InvalidationMoved,
+)
+async def put_into_inboxes(event: Event, tx: Transaction) -> None:
+    name = template_of(event)
+    template = TEMPLATES[name]
+    for recipient in {audience(event) for audience in template.to}:
+        message = Message(
+            version=1,
+            recipient=recipient,
+            template=name,
+            facts=facts_of(event, template),
+            at=event.envelope.time,
+        )
+        # A row that exists stays as it is: a replay neither doubles a message nor makes it unread.
+        tx.insert(Message.collection, message_id(event.envelope.id, recipient), message.clear_fields())
+
+
+@messages.on(PledgeCodeIssued)
+async def send_code(event: PledgeCodeIssued, tx: Transaction) -> None:
+    expires = event.envelope.time + timedelta(minutes=event.valid_minutes)
+    if event.sealed is None or expires <= now():  # replayed: nobody waits for it any more
+        return
+    outgoing = Outgoing(
+        version=1,
+        channel="sms",
+        pledge_id=event.pledge_id,
+        recipient=event.signer,
+        template=template_of(event),
+        valid_minutes=event.valid_minutes,
+        sealed=event.sealed,
+        sealed_for=event.type,
+        at=event.envelope.time,
+        expires_at=expires,
+    )
+    tx.insert(Outgoing.collection, message_id(event.envelope.id, event.signer), outgoing.clear_fields())
+
+
+def _count(event: Counted, tx: Transaction, **columns: int) -> None:
+    """Add to the cell of the event's county and day.
+
+    The partition is part of the row: replicas own different partitions, so they never write one row.
+    """
+    county, day = county_of(event.division or CITY), event.day.isoformat()
+    partition, position = event.envelope.partition, event.envelope.position
+    row = f"{county}:{day}:{partition}"
+    tx.add(TABLE, row, facts={"county": county, "day": day, "partition": partition}, **columns)
+    tx.put(TABLE, row, position=position)
+
+
+@dashboard.on(PledgeSigned)
+async def count_signed(event: PledgeSigned, tx: Transaction) -> None:
+    _count(event, tx, signed=1, members=event.members)
+
+
+@dashboard.on(PledgeWithdrawn)
+async def count_withdrawn(event: PledgeWithdrawn, tx: Transaction) -> None:
+    _count(event, tx, withdrawn=1)
+
+
+@dashboard.on(PledgeInvalidated)
+async def count_invalidated(event: PledgeInvalidated, tx: Transaction) -> None:
+    _count(event, tx, invalidated=1)
+
+
+@dashboard.on(HouseholdCheckedIn)
+async def count_checked_in(event: HouseholdCheckedIn, tx: Transaction) -> None:
+    _count(event, tx, checked_in=1)
+
+
+@dashboard.on(StreakCompleted)
+async def count_streak(event: StreakCompleted, tx: Transaction) -> None:
+    _count(event, tx, streaks_completed=1)
+
+
+@dashboard.on(ChainMilestoneReached)
+async def count_milestone(event: ChainMilestoneReached, tx: Transaction) -> None:
+    _count(event, tx, milestones=1)
+
+
+@dashboard.on(TalkHeld)
+async def count_talk(event: TalkHeld, tx: Transaction) -> None:
+    _count(event, tx, talks=1)
+
+
+@dashboard.on(ObservationRecorded)
+async def count_observation(event: ObservationRecorded, tx: Transaction) -> None:
+    _count(event, tx, observations=1)

@@ -1,0 +1,65 @@
+"""Messages: what stands in an inbox, and what leaves by another channel."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from shared.documents import Document, Index
+from shared.personal import PersonId
+from shared.problems import NotFound
+
+
+class Message(Document):
+    """One message in one inbox. It keeps the facts; the text is made when it is read, in a language.
+
+    The id is `<event id>:<recipient>`: one message per recipient and event, however often it comes.
+    """
+
+    collection: ClassVar[str] = "messages"
+    indexes = (Index("inbox", [("recipient", 1), ("at", -1), ("_id", -1)]),)
+
+    recipient: str
+    """A person's id, or `org:<county code>`: the inbox of a county's officers."""
+    template: str
+    facts: dict[str, Any]
+    at: datetime
+    """When the event happened, UTC."""
+    read_at: datetime | None = None
+
+    def read(self, recipient: str, at: datetime) -> None:
+        """Mark it read; the first time counts. Raises NotFound when it stands in another inbox."""
+        if self.recipient != recipient:
+            raise NotFound(kind=self.collection)
+        self.read_at = self.read_at or at
+
+
+class Outgoing(Document):
+    """A one-time code on its way to a phone. Phone and code stay in the event's sealed box."""
+
+    collection: ClassVar[str] = "outgoing"
+    indexes = (
+        Index("pledge", [("pledge_id", 1), ("at", -1)]),
+        Index("newest", [("at", -1)]),
+        Index("expired", [("expires_at", 1)], expire_after=0),
+    )
+
+    channel: str
+    pledge_id: str
+    recipient: PersonId
+    template: str
+    valid_minutes: int
+    sealed: str
+    """The event's box (base64), as it came."""
+    sealed_for: str
+    """The event's type: the context that the box is opened with."""
+    at: datetime
+    expires_at: datetime
+
+
+def message_id(event_id: str, recipient: str) -> str:
+    """The id of the only message that a recipient gets for an event."""
+    return f"{event_id}:{recipient}"
+
+
+def mask_phone(phone: str | None) -> str:
+    """13812345678 -> 138****5678."""
+    return f"{phone[:3]}****{phone[-4:]}" if phone and len(phone) >= 9 else "****"

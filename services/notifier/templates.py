@@ -1,0 +1,197 @@
+"""What is said to whom about which event: one table, read it from top to bottom.
+
+A key is an event's name, or `name/variant` where its `kind` or `state` calls for other words. `{names}`
+are fields of the event, and `place`: where it happened, in full. A text may use numbers, days and places,
+never a name, a phone or free text that a person typed (an invalidation's reason could hold a name), and
+nothing about anybody's health.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from string import Formatter
+from typing import Any, Literal, NamedTuple
+
+from shared.days import SHANGHAI
+from shared.divisions import CITY, county_of, path_name
+from shared.events import Event
+
+Language = Literal["zh", "en"]
+Audience = Callable[[Event], str]
+"""Names the inbox that an event belongs to."""
+
+
+def signer(event: Event) -> str:
+    """The person who signed."""
+    person: str = event.signer  # type: ignore[attr-defined]  # the table uses it where the field exists
+    return person
+
+
+def county_officers(event: Event) -> str:
+    """The county's officers; the city's for an event without a place."""
+    return f"org:{county_of(event.division or CITY)}"
+
+
+def city_officers(_: Event) -> str:
+    """The city's officers."""
+    return f"org:{CITY}"
+
+
+class Text(NamedTuple):
+    """A title and a body in one language."""
+
+    title: str
+    body: str
+
+
+class Template(NamedTuple):
+    """One message, in both languages, to the inboxes its audience names."""
+
+    to: Sequence[Audience]
+    zh: Text
+    en: Text
+
+    def text(self, language: Language, facts: Mapping[str, Any]) -> Text:
+        """The message with its facts filled in."""
+        title, body = self.zh if language == "zh" else self.en
+        return Text(title.format_map(facts), body.format_map(facts))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The facts it needs."""
+        return _names((*self.zh, *self.en))
+
+
+@cache
+def _names(texts: Sequence[str]) -> frozenset[str]:
+    return frozenset(name for text in texts for _, name, _, _ in Formatter().parse(text) if name)
+
+
+CODE = "pledge.code-issued"
+"""The only one that goes to a phone: its `{code}` is filled in while it is sent, and kept nowhere."""
+
+TEMPLATES: Mapping[str, Template] = {
+    CODE: Template(
+        (),
+        Text(
+            "验证码",
+            "【衢州妇联】您的公筷公勺承诺验证码为 {code}，{valid_minutes} 分钟内有效，请勿告诉他人。",
+        ),
+        Text("Code", "Your serving-chopsticks pledge code is {code}, valid for {valid_minutes} minutes."),
+    ),
+    "campaign.announced": Template(
+        (city_officers,),
+        Text("活动已发布", "公筷公勺活动（文本第 {text_version} 版）：{opens_at} 至 {closes_at}。"),
+        Text("Campaign announced", "Pledge campaign (text {text_version}): {opens_at} to {closes_at}."),
+    ),
+    "pledge.held": Template(
+        (signer, county_officers),
+        Text("承诺等待审核", "{place}有一份承诺已于 {day} 验证，审核通过后计入接龙。"),
+        Text("Pledge under review", "A pledge of {place} was verified on {day} and waits for a review."),
+    ),
+    "pledge.dropped": Template(
+        (signer,),
+        Text("承诺未计入", "您的承诺已于 {day} 结束，未计入接龙。如有疑问，请联系当地妇联。"),
+        Text("Pledge not counted", "Your pledge ended on {day} without being counted."),
+    ),
+    "pledge.signed": Template(
+        (signer,),
+        Text("承诺已生效", "感谢您加入公筷公勺行动！您家是{place}接龙的第 {serial} 户。"),
+        Text("Your pledge counts", "Thank you! Your household is number {serial} in the chain of {place}."),
+    ),
+    "pledge.withdrawn": Template(
+        (signer,),
+        Text("承诺已撤回", "您家的承诺（{place}第 {serial} 户）已于 {day} 撤回。欢迎随时再次加入。"),
+        Text("Pledge withdrawn", "Your pledge (number {serial}, {place}) was withdrawn on {day}."),
+    ),
+    "pledge.invalidated": Template(
+        (signer, county_officers),
+        Text("承诺已作废", "{place}第 {serial} 户的承诺已于 {day} 作废。如有疑问，请联系当地妇联。"),
+        Text("Pledge invalidated", "Pledge number {serial} of {place} was invalidated on {day}."),
+    ),
+    "chain.milestone-reached/households": Template(
+        (county_officers,),
+        Text("接龙达到 {value} 户", "{place}的公筷公勺接龙于 {day} 达到 {value} 户。"),
+        Text("{value} households", "The chain of {place} reached {value} households on {day}."),
+    ),
+    "chain.milestone-reached/coverage": Template(
+        (county_officers,),
+        Text("覆盖率达到 {value}%", "{place}的公筷公勺覆盖率于 {day} 达到 {value}%（{counted} 户）。"),
+        Text("{value}% coverage", "{place} reached {value}% coverage on {day} ({counted} households)."),
+    ),
+    "household.checked-in": Template(
+        (signer,),
+        Text("打卡成功", "{day} 打卡成功，您家已连续使用公筷公勺 {streak} 天。"),
+        Text("Checked in", "Checked in for {day}: {streak} days in a row."),
+    ),
+    "household.streak-completed": Template(
+        (signer,),
+        Text("连续 {days} 天，达成！", "祝贺！您家已连续 {days} 天使用公筷公勺。"),
+        Text("{days} days in a row!", "Congratulations, {days} days of serving chopsticks in a row."),
+    ),
+    "talk.moved": Template(
+        (county_officers,),
+        Text("线上宣讲预告", "{place}将于 {starts_at} 举行线上宣讲。"),
+        Text("Talk announced", "An online talk will be held in {place} at {starts_at}."),
+    ),
+    "talk.moved/cancelled": Template(
+        (county_officers,),
+        Text("线上宣讲已取消", "{place}原定 {starts_at} 的线上宣讲已取消。"),
+        Text("Talk cancelled", "The online talk in {place} at {starts_at} was cancelled."),
+    ),
+    "talk.held": Template(
+        (county_officers,),
+        Text("线上宣讲已举行", "{place}于 {day} 举行线上宣讲，{attendees} 人参加。"),
+        Text("Talk held", "An online talk was held in {place} on {day} with {attendees} attendees."),
+    ),
+    "observation.recorded": Template(
+        (county_officers,),
+        Text(
+            "新的观察记录", "{place} {day}：观察 {tables} 桌，其中 {with_serving_chopsticks} 桌使用公筷公勺。"
+        ),
+        Text("Observation", "{place}, {day}: {with_serving_chopsticks} of {tables} tables used them."),
+    ),
+    "phone.listed": Template(
+        (city_officers,),
+        Text("号码名单有变动", "有一个号码在允许或拦截名单中的设置已变动。"),
+        Text("Phone lists changed", "A phone was put on, or taken off, the allow or block list."),
+    ),
+    "invalidation.moved": Template(
+        (city_officers,),
+        Text("批量作废进行中", "批量作废：符合条件 {matched} 户，已作废 {invalidated} 户。"),
+        Text("Bulk invalidation", "Bulk invalidation: {matched} match, {invalidated} invalidated so far."),
+    ),
+    "invalidation.moved/prepared": Template(
+        (city_officers,),
+        Text("批量作废待启动", "批量作废已试算：符合条件 {matched} 户，尚未执行。"),
+        Text("Bulk invalidation prepared", "A dry count found {matched} pledges; nothing was done yet."),
+    ),
+    "invalidation.moved/done": Template(
+        (city_officers,),
+        Text("批量作废已完成", "批量作废已完成：符合条件 {matched} 户，作废 {invalidated} 户。"),
+        Text("Bulk invalidation done", "{invalidated} of {matched} matching pledges were invalidated."),
+    ),
+    "invalidation.moved/cancelled": Template(
+        (city_officers,),
+        Text("批量作废已取消", "批量作废已取消：取消前作废 {invalidated} 户。"),
+        Text("Bulk invalidation cancelled", "Cancelled; {invalidated} pledges had been invalidated before."),
+    ),
+}
+
+
+def template_of(event: Event) -> str:
+    """The name of the template for an event: of its variant where there is one."""
+    variant = getattr(event, "kind", None) or getattr(event, "state", None)
+    special = f"{event.event_name}/{variant}"
+    return special if special in TEMPLATES else event.event_name
+
+
+def facts_of(event: Event, template: Template) -> dict[str, Any]:
+    """What the template needs of the event, as it is shown: nothing else of it is stored."""
+    facts = {
+        name: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
+        for name, value in event.model_dump(include=set(template.names)).items()
+    }
+    if "place" in template.names:
+        facts["place"] = path_name(event.division or CITY)
+    return facts

@@ -1,0 +1,56 @@
+"""Check-ins: a household reports today."""
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from services.pledges import queries
+from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, check_in_id
+from services.pledges.domain.pledge import Pledge
+from shared.clock import now
+from shared.days import day_bounds, local_day
+from shared.problems import AlreadyExists
+from shared.service import StoreDep
+
+from .views import View, tagged
+
+router = APIRouter(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
+
+
+class CheckInView(View):
+    """`streak` counts days in a row; `to_go` until the next 21 are complete (0: with this day)."""
+
+    pledge_id: str
+    day: date
+    streak: int
+    completes: bool
+    to_go: int
+
+    @classmethod
+    def of(cls, check_in: CheckIn) -> "CheckInView":
+        to_go = -check_in.streak % STREAK_DAYS
+        return cls(completes=check_in.completes, to_go=to_go, **check_in.model_dump())
+
+
+@router.post("", status_code=201, summary="今日打卡 / Check in today")
+async def check_in(pledge_id: str, store: StoreDep, response: Response) -> CheckInView:
+    at = now()
+    today = local_day(at)
+    pledge = await store.load(Pledge, pledge_id)
+    yesterday = await store.find(CheckIn, check_in_id(pledge_id, today - timedelta(days=1)))
+    done = CheckIn.done(pledge, today, yesterday, at)
+    try:
+        return tagged(response, await store.commit(done, CheckInView.of))
+    except AlreadyExists as taken:
+        if taken.index != "_id":
+            raise
+        raise DoneToday(next_at=day_bounds(today)[1]) from None
+
+
+@router.get("", summary="打卡记录 / The days a household checked in, newest first")
+async def list_check_ins(
+    pledge_id: str, store: StoreDep, limit: Annotated[int, Query(ge=1, le=400)] = 31
+) -> list[CheckInView]:
+    await store.load(Pledge, pledge_id)
+    return [CheckInView.of(day) for day in await queries.check_ins(store, pledge_id, limit)]

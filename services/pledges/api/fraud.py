@@ -1,0 +1,184 @@
+"""Against fraud: listed phones, and bulk invalidation (count first, then start)."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from services.pledges import queries
+from services.pledges.domain.fraud import ListEntry, ListKind
+from services.pledges.domain.identity import Phone, phone_key
+from services.pledges.domain.invalidation import (
+    INVALIDATION,
+    Condition,
+    Invalidation,
+    InvalidationState,
+)
+from services.pledges.domain.pledge import Pledge
+from services.pledges.lookups import Lookups
+from shared.clock import now
+from shared.contracts.pledges import SignerRole
+from shared.divisions import DivisionCode
+from shared.service import IfMatch, StoreDep
+from shared.store.store import Store
+from shared.workflow import Transition
+
+from .views import Body, Officer, Reason, View, tagged
+
+router = APIRouter(tags=["anti-fraud"])
+
+
+class NewEntry(Body):
+    """A phone to trust (`allow`: no limits) or to look at first (`block`: its pledges are held)."""
+
+    phone: Phone
+    kind: ListKind
+    reason: Reason
+    by: Officer
+
+
+class EntryView(View):
+    """An entry; the phone itself is not kept."""
+
+    kind: ListKind
+    reason: str
+    by: str
+    at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, entry: ListEntry) -> "EntryView":
+        return cls(**entry.model_dump())
+
+
+@router.post("/listed-phones", status_code=201, summary="加入白名单或黑名单 / Put a phone on a list")
+async def list_phone(body: NewEntry, store: StoreDep, response: Response) -> EntryView:
+    key = phone_key(store.vault.blind_index, body.phone)
+    entry = await queries.listed_phone(store, key)
+    if entry is None:
+        entry = ListEntry(phone_key=key, kind=body.kind, reason=body.reason, by=body.by, at=now())
+    entry.put(body.kind, body.reason, body.by, now())
+    view = await store.commit(entry, EntryView.of)
+    Lookups.of(store).forget_lists()
+    return tagged(response, view)
+
+
+@router.get("/listed-phones", summary="名单 / The entries in force, newest first")
+async def list_entries(
+    store: StoreDep, kind: ListKind | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> list[EntryView]:
+    where = {"revoked_at": None} | ({"kind": kind} if kind else {})
+    return [EntryView.of(e) for e in await store.select(ListEntry, where, sort=[("at", -1)], limit=limit)]
+
+
+@router.post("/listed-phones/{entry_id}/revoke", summary="移出名单 / Take a phone off")
+async def revoke(entry_id: str, store: StoreDep, response: Response, if_match: IfMatch = None) -> EntryView:
+    view = await store.change(ListEntry, entry_id, lambda e: e.revoke(now()), EntryView.of, if_match=if_match)
+    Lookups.of(store).forget_lists()
+    return tagged(response, view)
+
+
+class ConditionBody(Body):
+    """What the pledges have in common: all that is given must hold, and something must be given."""
+
+    campaign_id: str | None = None
+    division: DivisionCode | None = None
+    from_day: date | None = None
+    to_day: date | None = None
+    phone: Phone | None = None
+    role: SignerRole | None = None
+
+    def condition(self, store: Store) -> Condition:
+        """As it is stored: with the phone's key in place of the phone."""
+        key = phone_key(store.vault.blind_index, self.phone) if self.phone else None
+        return Condition(phone_key=key, **self.model_dump(exclude={"phone"}))
+
+
+class NewInvalidation(Body):
+    """A bulk invalidation to prepare; it does nothing before it is started."""
+
+    condition: ConditionBody
+    reason: Reason
+    by: Officer
+
+
+class Decision(Body):
+    """Who decides."""
+
+    by: Officer
+
+
+class ConditionView(BaseModel):
+    """A condition; the phone itself is not kept."""
+
+    campaign_id: str | None
+    division: str | None
+    from_day: date | None
+    to_day: date | None
+    one_phone: bool
+    role: SignerRole | None
+
+
+class InvalidationView(View):
+    """`matched` is the dry count, `invalidated` the progress."""
+
+    condition: ConditionView
+    reason: str
+    by: str
+    at: datetime
+    matched: int
+    invalidated: int
+    state: InvalidationState
+    queue: str | None
+    legal: list[str]
+    history: list[Transition]
+
+    @classmethod
+    def of(cls, job: Invalidation) -> "InvalidationView":
+        condition = job.condition.model_dump(exclude={"phone_key"})
+        return cls(
+            condition=ConditionView(one_phone=job.condition.phone_key is not None, **condition),
+            queue=INVALIDATION.queues.get(job.state),
+            legal=INVALIDATION.legal(job.state),
+            **job.model_dump(exclude={"condition", "after"}),
+        )
+
+
+@router.post("/invalidations", status_code=201, summary="批量作废：试算 / Prepare and dry-count")
+async def prepare(body: NewInvalidation, store: StoreDep, response: Response) -> InvalidationView:
+    condition = body.condition.condition(store)
+    matched = await store.count(Pledge, condition.where(), limit=queries.MANY)
+    job = Invalidation.prepared(condition, matched, body.reason, body.by, now())
+    return tagged(response, await store.commit(job, InvalidationView.of))
+
+
+@router.get("/invalidations", summary="批量作废记录 / Bulk invalidations, newest first")
+async def list_jobs(store: StoreDep) -> list[InvalidationView]:
+    jobs = await store.select(Invalidation, {}, sort=[("_id", -1)], limit=100)
+    return [InvalidationView.of(job) for job in jobs]
+
+
+@router.get("/invalidations/{job_id}", summary="批量作废进度 / Progress")
+async def read_job(job_id: str, store: StoreDep, response: Response) -> InvalidationView:
+    return tagged(response, InvalidationView.of(await store.load(Invalidation, job_id)))
+
+
+@router.post("/invalidations/{job_id}/start", summary="开始批量作废 / Start")
+async def start(
+    job_id: str, body: Decision, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> InvalidationView:
+    view = await store.change(
+        Invalidation, job_id, lambda j: j.start(body.by, now()), InvalidationView.of, if_match=if_match
+    )
+    return tagged(response, view)
+
+
+@router.post("/invalidations/{job_id}/cancel", summary="停止批量作废 / Cancel")
+async def cancel(
+    job_id: str, body: Decision, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> InvalidationView:
+    view = await store.change(
+        Invalidation, job_id, lambda j: j.cancel(body.by, now()), InvalidationView.of, if_match=if_match
+    )
+    return tagged(response, view)

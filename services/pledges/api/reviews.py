@@ -1,0 +1,65 @@
+"""Reviews: the pledges that a reviewer counts or strikes out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from services.pledges import queries
+from services.pledges.domain.pledge import PLEDGE, Pledge
+from services.pledges.lookups import Lookups
+from shared.clock import now
+from shared.service import IfMatch, StoreDep
+
+from .signings import check_match, count
+from .views import Body, Officer, PledgeRecord, PledgeView, Reason, tagged
+
+router = APIRouter(tags=["reviews"])
+
+
+class Review(Body):
+    """Who decides."""
+
+    by: Officer
+
+
+class Rejection(Review):
+    """Who decides, and why."""
+
+    reason: Reason
+
+
+@router.get("/reviews", summary="待审核的承诺 / The reviewer's queue, oldest first")
+async def reviews(
+    store: StoreDep, campaign_id: str | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> list[PledgeRecord]:
+    return [PledgeRecord.of(pledge) for pledge in await queries.to_review(store, campaign_id, limit)]
+
+
+@router.get("/reviews/{pledge_id}", summary="承诺及其办理记录 / A pledge with its history")
+async def review(pledge_id: str, store: StoreDep, response: Response) -> PledgeRecord:
+    return tagged(response, PledgeRecord.of(await store.load(Pledge, pledge_id)))
+
+
+@router.post("/reviews/{pledge_id}/count", summary="审核通过并计入接龙 / Count a held pledge")
+async def count_held(
+    pledge_id: str, body: Review, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> PledgeView:
+    async with Lookups.of(store).alone(pledge_id):
+        pledge = await store.load(Pledge, pledge_id)
+        check_match(pledge, if_match)
+        PLEDGE.check(pledge, "count")
+        return tagged(response, await count(store, pledge, verified=True, by=body.by))
+
+
+@router.post("/reviews/{pledge_id}/invalidate", summary="作废承诺 / Strike a pledge out")
+async def invalidate(
+    pledge_id: str, body: Rejection, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> PledgeView:
+    view = await store.change(
+        Pledge,
+        pledge_id,
+        lambda p: p.invalidate(body.reason, now(), body.by),
+        PledgeView.of,
+        if_match=if_match,
+    )
+    return tagged(response, view)

@@ -1,0 +1,241 @@
+"""Teams: preachers and supervisors, talks, observations."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field, HttpUrl, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from services.pledges.domain.campaign import Instant
+from services.pledges.domain.identity import Name, Phone, phone_key
+from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkState, Team, TeamRole
+from services.pledges.lookups import Lookups
+from shared.clock import now
+from shared.divisions import DivisionCode
+from shared.personal import mask_name
+from shared.service import IfMatch, StoreDep
+
+from .views import Body, Reason, View, tagged
+
+router = APIRouter(tags=["teams"])
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class NewTeam(Body):
+    """A team for a campaign, in a division of any level."""
+
+    division: DivisionCode
+    name: Title
+
+
+class TeamView(View):
+    """A team."""
+
+    campaign_id: str
+    division: str
+    name: str
+
+    @classmethod
+    def of(cls, team: Team) -> "TeamView":
+        return cls(**team.model_dump())
+
+
+@router.post("/campaigns/{campaign_id}/teams", status_code=201, summary="组建宣讲督导队 / Form a team")
+async def form_team(campaign_id: str, body: NewTeam, store: StoreDep, response: Response) -> TeamView:
+    await Lookups.of(store).campaign(campaign_id)
+    team = Team(campaign_id=campaign_id, division=body.division, name=body.name)
+    return tagged(response, await store.commit(team, TeamView.of))
+
+
+@router.get("/campaigns/{campaign_id}/teams", summary="队伍列表 / The teams of a campaign")
+async def list_teams(campaign_id: str, store: StoreDep, limit: Limit = 100) -> list[TeamView]:
+    teams = await store.select(Team, {"campaign_id": campaign_id}, sort=[("division", 1)], limit=limit)
+    return [TeamView.of(team) for team in teams]
+
+
+@router.get("/teams/{team_id}", summary="队伍 / One team")
+async def read_team(team_id: str, store: StoreDep, response: Response) -> TeamView:
+    return tagged(response, TeamView.of(await store.load(Team, team_id)))
+
+
+# ── members ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class NewMember(Body):
+    """A person who joins a team; with consent to keep name and phone for it."""
+
+    name: Name
+    phone: Phone
+    role: TeamRole
+
+
+class MemberView(View):
+    """A member without what is personal."""
+
+    team_id: str
+    role: TeamRole
+
+    @classmethod
+    def of(cls, member: Member) -> "MemberView":
+        return cls(**member.model_dump())
+
+
+class NamedMember(MemberView):
+    """A member with the masked name."""
+
+    name: str
+
+
+@router.post("/teams/{team_id}/members", status_code=201, summary="队员入队 / Join a team")
+async def join(team_id: str, body: NewMember, store: StoreDep, response: Response) -> MemberView:
+    team = await store.load(Team, team_id)
+    member = Member(
+        team_id=team.id,
+        person=await store.vault.new_person(),
+        phone_key=phone_key(store.vault.blind_index, body.phone),
+        **body.model_dump(),
+    )
+    return tagged(response, await store.commit(member, MemberView.of))
+
+
+@router.get("/teams/{team_id}/members", summary="队员 / The members, names masked")
+async def list_members(team_id: str, store: StoreDep, limit: Limit = 100) -> list[NamedMember]:
+    members = await store.select(Member, {"team_id": team_id}, sort=[("_id", 1)], limit=limit)
+    await store.unseal(*members)
+    return [NamedMember(**m.model_dump(exclude={"name"}), name=mask_name(m.name)) for m in members]
+
+
+# ── talks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class NewTalk(Body):
+    """An online talk by one of the team's preachers."""
+
+    preacher_id: str
+    title: Title
+    starts_at: Instant
+    link: HttpUrl | None = None
+
+
+class Held(Body):
+    """How many attended."""
+
+    attendees: Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Cancellation(Body):
+    """Why it will not take place."""
+
+    reason: Reason
+
+
+class TalkView(View):
+    """A talk."""
+
+    team_id: str
+    campaign_id: str
+    division: str
+    preacher_id: str
+    title: str
+    starts_at: datetime
+    link: str | None
+    attendees: int | None
+    state: TalkState
+    queue: str | None
+    legal: list[str]
+
+    @classmethod
+    def of(cls, talk: Talk) -> "TalkView":
+        return cls(queue=TALK.queues.get(talk.state), legal=TALK.legal(talk.state), **talk.model_dump())
+
+
+@router.post("/teams/{team_id}/talks", status_code=201, summary="预告线上宣讲 / Schedule a talk")
+async def schedule(team_id: str, body: NewTalk, store: StoreDep, response: Response) -> TalkView:
+    team = await store.load(Team, team_id)
+    preacher = await store.load(Member, body.preacher_id)
+    link = str(body.link) if body.link else None
+    talk = Talk.scheduled(team, preacher, body.title, body.starts_at, link)
+    return tagged(response, await store.commit(talk, TalkView.of))
+
+
+@router.get("/teams/{team_id}/talks", summary="宣讲列表 / The talks of a team")
+async def list_talks(team_id: str, store: StoreDep, limit: Limit = 100) -> list[TalkView]:
+    talks = await store.select(Talk, {"team_id": team_id}, sort=[("starts_at", -1)], limit=limit)
+    return [TalkView.of(talk) for talk in talks]
+
+
+@router.get("/talks/{talk_id}", summary="宣讲 / One talk")
+async def read_talk(talk_id: str, store: StoreDep, response: Response) -> TalkView:
+    return tagged(response, TalkView.of(await store.load(Talk, talk_id)))
+
+
+@router.post("/talks/{talk_id}/hold", summary="宣讲已举行 / A talk took place")
+async def hold(
+    talk_id: str, body: Held, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> TalkView:
+    view = await store.change(
+        Talk, talk_id, lambda t: t.hold(body.attendees, now()), TalkView.of, if_match=if_match
+    )
+    return tagged(response, view)
+
+
+@router.post("/talks/{talk_id}/cancel", summary="取消宣讲 / Cancel a talk")
+async def cancel(
+    talk_id: str, body: Cancellation, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> TalkView:
+    view = await store.change(
+        Talk, talk_id, lambda t: t.cancel(body.reason, now()), TalkView.of, if_match=if_match
+    )
+    return tagged(response, view)
+
+
+# ── observations ─────────────────────────────────────────────────────────────────────────────────
+
+
+class NewObservation(Body):
+    """What a supervisor of the team saw, in a place (never in a named household)."""
+
+    supervisor_id: str
+    division: DivisionCode
+    tables: Annotated[int, Field(ge=1, le=10_000)]
+    with_serving_chopsticks: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _no_more_than_tables(self) -> "NewObservation":
+        if self.with_serving_chopsticks > self.tables:
+            message = "with_serving_chopsticks 不得多于 tables / more than the tables"
+            raise PydanticCustomError("more_than_tables", message)
+        return self
+
+
+class ObservationView(View):
+    """An observation."""
+
+    team_id: str
+    division: str
+    supervisor_id: str
+    tables: int
+    with_serving_chopsticks: int
+    day: date
+
+    @classmethod
+    def of(cls, observation: Observation) -> "ObservationView":
+        return cls(**observation.model_dump())
+
+
+@router.post("/teams/{team_id}/observations", status_code=201, summary="记录督导情况 / Record an observation")
+async def observe(team_id: str, body: NewObservation, store: StoreDep, response: Response) -> ObservationView:
+    team = await store.load(Team, team_id)
+    supervisor = await store.load(Member, body.supervisor_id)
+    seen = (body.division, body.tables, body.with_serving_chopsticks)
+    observation = Observation.made(team, supervisor, *seen, now())
+    return tagged(response, await store.commit(observation, ObservationView.of))
+
+
+@router.get("/teams/{team_id}/observations", summary="督导记录 / The observations of a team")
+async def list_observations(team_id: str, store: StoreDep, limit: Limit = 100) -> list[ObservationView]:
+    found = await store.select(Observation, {"team_id": team_id}, sort=[("at", -1)], limit=limit)
+    return [ObservationView.of(observation) for observation in found]

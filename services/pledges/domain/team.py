@@ -1,0 +1,196 @@
+"""Teams (宣讲督导队): preachers and supervisors, online talks, and observations."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
+from shared.days import local_day
+from shared.documents import Day, Document, Index
+from shared.personal import Personal, PersonId
+from shared.problems import Problem
+from shared.workflow import Move, Transition, Workflow
+
+
+class WrongRole(Problem):
+    """The person is not in the team, or not in the role that does this."""
+
+    status, type, title, title_en = 409, "wrong-role", "不是本队的相应成员", "Not a member in that role"
+
+
+class TooEarly(Problem):
+    """The talk has not begun; `starts_at` says when."""
+
+    status, type, title, title_en = 409, "too-early", "宣讲尚未开始", "The talk has not begun"
+
+
+class TeamRole(StrEnum):
+    """宣讲员, 督导员."""
+
+    PREACHER = "preacher"
+    SUPERVISOR = "supervisor"
+
+
+class Team(Document):
+    """A team works for one campaign in one division."""
+
+    collection: ClassVar[str] = "teams"
+    indexes: ClassVar[Sequence[Index]] = (Index("campaign", [("campaign_id", 1), ("division", 1)]),)
+
+    campaign_id: str
+    division: str
+    name: str
+
+
+class Member(Document):
+    """A person in a team, in one role."""
+
+    collection: ClassVar[str] = "members"
+    person_field: ClassVar[str | None] = "person"
+    indexes: ClassVar[Sequence[Index]] = (Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True),)
+
+    team_id: str
+    person: PersonId
+    role: TeamRole
+    phone_key: str
+    name: Personal[str] = None
+    phone: Personal[str] = None
+
+    def check(self, team_id: str, role: TeamRole) -> None:
+        """Raises WrongRole."""
+        if (self.team_id, self.role) != (team_id, role):
+            raise WrongRole(role=role)
+
+
+class TalkState(StrEnum):
+    """Where a talk stands."""
+
+    SCHEDULED = "scheduled"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+SCHEDULED = TalkState.SCHEDULED
+TALK = Workflow(
+    moves={
+        "hold": Move((SCHEDULED,), TalkState.HELD),
+        "cancel": Move((SCHEDULED,), TalkState.CANCELLED),
+    },
+    queues={SCHEDULED: "preacher"},
+)
+
+
+class Talk(Document):
+    """An online talk; `attendees` is a number, nobody is listed."""
+
+    collection: ClassVar[str] = "talks"
+    indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("starts_at", 1)]),)
+
+    team_id: str
+    campaign_id: str
+    division: str
+    preacher_id: str
+    title: str
+    starts_at: datetime
+    link: str | None = None
+    attendees: int | None = None
+    state: TalkState = SCHEDULED
+    history: list[Transition] = Field(default_factory=list)
+
+    @classmethod
+    def scheduled(
+        cls, team: Team, preacher: Member, title: str, starts_at: datetime, link: str | None
+    ) -> "Talk":
+        """A talk to come. Raises WrongRole."""
+        preacher.check(team.id, TeamRole.PREACHER)
+        talk = cls(
+            team_id=team.id,
+            campaign_id=team.campaign_id,
+            division=team.division,
+            preacher_id=preacher.id,
+            title=title,
+            starts_at=starts_at,
+            link=link,
+        )
+        talk._moved()
+        return talk
+
+    def hold(self, attendees: int, now: datetime) -> None:
+        """It took place. Raises IllegalMove, TooEarly."""
+        TALK.check(self, "hold")
+        if now < self.starts_at:
+            raise TooEarly(starts_at=self.starts_at)
+        TALK.move(self, "hold", now, by=self.preacher_id)
+        self.attendees = attendees
+        self.record(
+            TalkHeld(
+                division=self.division,
+                talk_id=self.id,
+                team_id=self.team_id,
+                campaign_id=self.campaign_id,
+                attendees=attendees,
+                day=local_day(now),
+            )
+        )
+
+    def cancel(self, reason: str, now: datetime) -> None:
+        """It will not take place. Raises IllegalMove."""
+        TALK.move(self, "cancel", now, by=self.preacher_id, why=reason)
+        self._moved()
+
+    def _moved(self) -> None:
+        self.record(
+            TalkMoved(
+                division=self.division,
+                talk_id=self.id,
+                team_id=self.team_id,
+                campaign_id=self.campaign_id,
+                state=self.state,
+                starts_at=self.starts_at,
+            )
+        )
+
+
+class Observation(Document):
+    """What a supervisor saw: tables, and how many of them had serving chopsticks. Never changed."""
+
+    collection: ClassVar[str] = "observations"
+    indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("at", 1)]),)
+
+    team_id: str
+    campaign_id: str
+    division: str
+    supervisor_id: str
+    tables: int
+    with_serving_chopsticks: int
+    day: Day
+    at: datetime
+
+    @classmethod
+    def made(
+        cls, team: Team, supervisor: Member, division: str, tables: int, using: int, now: datetime
+    ) -> "Observation":
+        """A fact, not a penalty: about a place, never about a household. Raises WrongRole."""
+        supervisor.check(team.id, TeamRole.SUPERVISOR)
+        observation = cls(
+            team_id=team.id,
+            campaign_id=team.campaign_id,
+            division=division,
+            supervisor_id=supervisor.id,
+            tables=tables,
+            with_serving_chopsticks=using,
+            day=local_day(now),
+            at=now,
+        )
+        observation.record(
+            ObservationRecorded(
+                observation_id=observation.id, **observation.model_dump(exclude=_NOT_IN_EVENT)
+            )
+        )
+        return observation
+
+
+_NOT_IN_EVENT = {"id", "version", "supervisor_id", "at"}

@@ -1,0 +1,40 @@
+"""The notifier on a real database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from notifier_desk import Desk
+
+from services.notifier.app import service
+from shared.host import Host
+from shared.settings import Settings
+
+
+@pytest.fixture
+async def host(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Host]:
+    prefix = f"t{uuid4().hex[:12]}"
+    settings = Settings(
+        MONGODB_URI=mongodb_uri,
+        database_prefix=prefix,
+        data_dir=tmp_path,
+        show_outgoing_messages=True,
+        command_timeout=10,
+    )
+    host = Host([service], settings, alone=True)
+    await host.start()
+    try:
+        yield host
+    finally:
+        for name in ("notifier", "log", "vault"):
+            await host.client.drop_database(f"{prefix}_{name}")
+        await host.stop()
+
+
+@pytest.fixture
+async def desk(host: Host) -> AsyncIterator[Desk]:
+    transport = httpx.ASGITransport(app=host.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as http:
+        yield Desk(host, http)

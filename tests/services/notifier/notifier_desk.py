@@ -1,0 +1,118 @@
+"""What the tests do: publish events as the pledges service would, and look at what came of them."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from typing import Any
+
+import httpx
+
+from shared.archive import Archive
+from shared.contracts.pledges import PledgeCodeIssued, PledgeSigned, SignerRole
+from shared.documents import Document
+from shared.events import Event
+from shared.host import Host
+from shared.store.store import Store
+from shared.store.writes import _entry
+
+KECHENG = "330802005001"
+QUJIANG = "330803"
+DAY = date(2026, 3, 8)
+
+
+class Subject(Document):
+    """Stands for the aggregate that an event is about."""
+
+    collection = "subjects"
+
+
+class Desk:
+    """A running notifier, and the archive that it reads."""
+
+    def __init__(self, host: Host, http: httpx.AsyncClient) -> None:
+        self.host = host
+        self.http = http
+        self.store: Store = host.stores["notifier"]
+        self.archive = Archive(host.client, host.settings.database_prefix, "pledges")
+
+    async def publish(self, *events: tuple[str, Event], at: datetime | None = None) -> int:
+        """Archive events, each with its subject. Returns the new head."""
+        head = await self.archive.head()
+        entries = []
+        for number, (subject, event) in enumerate(events, 1):
+            sealed = await self.host.vault.seal_event(event)
+            entry = _entry(Subject(id=subject), head + number, 0, sealed)
+            entries.append(entry | ({"time": at} if at else {}))
+        head = await self.archive.append(head, entries)
+        self.host.log.archived("pledges", head)
+        return head
+
+    async def consumed(self) -> None:
+        """Wait until both groups have read the whole archive."""
+
+        async def done() -> bool:
+            return not any(
+                [
+                    await self.archive.lag((await runtime.cursors.positions()).get("pledges", {}))
+                    for runtime in self.host.runtimes
+                ]
+            )
+
+        await until(done)
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The JSON of a route."""
+        answer = await self.http.get(f"/notifier{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def forget_cursors(self, group: str) -> None:
+        """Make a group read everything again."""
+        await self.store.database["cursors"].update_many(
+            {"group": group}, {"$set": {"position": 0}, "$unset": {"resume_embedded": ""}}
+        )
+
+
+async def until(condition: Callable[[], Awaitable[Any] | Any], seconds: float = 20) -> Any:
+    """Wait for a condition to hold; its value."""
+    async with asyncio.timeout(seconds):
+        while True:
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
+            await asyncio.sleep(0.02)
+
+
+def signed(signer: str = "p1", division: str = KECHENG, day: date = DAY, **facts: Any) -> PledgeSigned:
+    """A signed pledge."""
+    return PledgeSigned(
+        **{
+            "division": division,
+            "pledge_id": "pledge-1",
+            "campaign_id": "c1",
+            "chain_id": "chain-1",
+            "serial": 128,
+            "signer": signer,
+            "role": SignerRole.HOSTESS,
+            "members": 3,
+            "day": day,
+            **facts,
+        }
+    )
+
+
+def code_issued(signer: str, code: str, phone: str, pledge_id: str = "pledge-1") -> PledgeCodeIssued:
+    """A one-time code, valid for ten minutes."""
+    return PledgeCodeIssued(
+        division=KECHENG,
+        pledge_id=pledge_id,
+        campaign_id="c1",
+        signer=signer,
+        valid_minutes=10,
+        name="王小明",
+        phone=phone,
+        code=code,
+    )

@@ -1,0 +1,224 @@
+"""Messages: one per person and event, in two languages, and nothing personal in clear."""
+
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from notifier_desk import DAY, KECHENG, Desk, code_issued, signed, until
+
+from services.notifier.consumers import messages
+from services.notifier.templates import TEMPLATES, template_of
+from shared.clock import moved
+from shared.contracts.pledges import (
+    ChainMilestoneReached,
+    HouseholdCheckedIn,
+    MilestoneKind,
+    PledgeInvalidated,
+    TalkMoved,
+)
+from shared.events import Event
+from shared.settings import use
+
+CODE, PHONE = "C0DE-7F3A-Q", "13857012345"
+
+
+def check_in(streak: int, signer: str = "p1") -> HouseholdCheckedIn:
+    return HouseholdCheckedIn(
+        division=KECHENG, pledge_id="pledge-1", campaign_id="c1", signer=signer, day=DAY, streak=streak
+    )
+
+
+def invalidated(reason: str = "fraud") -> PledgeInvalidated:
+    facts = signed().model_dump(exclude={"role", "members"})
+    return PledgeInvalidated(**facts, reason=reason, signed_day=DAY)
+
+
+def test_every_event_of_pledges_is_told_to_somebody() -> None:
+    published = {event for event in Event.registry.values() if event.source == "pledges"}
+    assert published == set(messages.handlers)
+    assert {event.event_name for event in published} == {name.split("/")[0] for name in TEMPLATES} - {
+        "chain.milestone-reached"
+    } | {ChainMilestoneReached.event_name}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_says_the_same_facts_in_both_languages(name: str) -> None:
+    template = TEMPLATES[name]
+    facts = dict.fromkeys(template.names, 7)
+    assert not template.names & {"name", "phone", "reason", "title"}
+    for language in ("zh", "en"):
+        title, body = template.text(cast(Any, language), facts)
+        assert title and body and "{" not in title + body
+
+
+def test_a_variant_has_words_of_its_own() -> None:
+    talk: dict[str, Any] = {
+        "talk_id": "t",
+        "team_id": "t",
+        "campaign_id": "c",
+        "starts_at": "2026-03-08T02:00Z",
+    }
+    assert template_of(TalkMoved(**talk, state="cancelled")) == "talk.moved/cancelled"
+    assert template_of(TalkMoved(**talk, state="scheduled")) == "talk.moved"
+
+
+async def test_the_signer_reads_it_in_either_language(desk: Desk) -> None:
+    await desk.publish(("pledge-1", signed("p1")))
+    await desk.consumed()
+
+    [message] = (await desk.get("/inbox/p1"))["messages"]
+    assert message["kind"] == "pledge.signed"
+    assert "柯城区" in message["text"] and "第 128 户" in message["text"]
+    [english] = (await desk.get("/inbox/p1", lang="en"))["messages"]
+    assert "number 128" in english["text"]
+
+
+async def test_county_officers_get_milestones_and_invalidations_without_the_reason(desk: Desk) -> None:
+    milestone = ChainMilestoneReached(
+        division=KECHENG,
+        chain_id="k",
+        campaign_id="c1",
+        kind=MilestoneKind.COVERAGE,
+        value=20,
+        counted=12,
+        day=DAY,
+    )
+    await desk.publish(("chain-1", milestone), ("pledge-1", invalidated("王小明 signed twice")))
+    await desk.consumed()
+
+    officers = (await desk.get("/inbox/org:330802"))["messages"]
+    assert {m["kind"] for m in officers} == {"chain.milestone-reached/coverage", "pledge.invalidated"}
+    [mine] = (await desk.get("/inbox/p1"))["messages"]
+    assert mine["kind"] == "pledge.invalidated"
+    assert "王小明" not in str(officers) + str(mine)
+    assert (await desk.get("/inbox/org:330803"))["messages"] == []
+
+
+async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Desk) -> None:
+    await desk.publish(*[("pledge-1", check_in(streak)) for streak in range(1, 6)], ("x", signed("p2")))
+    await desk.consumed()
+    inbox = await desk.get("/inbox/p1")
+    first = inbox["messages"][0]["id"]
+    await desk.http.post(f"/notifier/inbox/p1/messages/{first}/read")
+    before = await desk.get("/inbox/p1")
+
+    await desk.forget_cursors("notifier.messages")
+    await desk.publish(("pledge-1", check_in(6)))  # makes the group notice that its cursors moved
+    await until(lambda: _count(desk, "p1", 6))
+    await desk.consumed()
+
+    after = await desk.get("/inbox/p1")
+    assert len(after["messages"]) == 6
+    assert after["messages"][1:] == before["messages"]
+    assert after["unread"] == before["unread"] + 1 == 5
+    batches = await desk.store.database["batches"].count_documents(
+        {"group": "notifier.messages", "parts.after": 0}
+    )
+    assert batches >= 2  # it was read from the start again indeed
+
+
+async def _count(desk: Desk, recipient: str, expected: int) -> bool:
+    return len((await desk.get(f"/inbox/{recipient}"))["messages"]) == expected
+
+
+async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
+    await desk.publish(*[("pledge-1", check_in(streak)) for streak in range(1, 8)])
+    await desk.consumed()
+
+    pages, after = [], {}
+    while True:
+        page = await desk.get("/inbox/p1", limit=3, **after)
+        pages.append([m["id"] for m in page["messages"]])
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert [len(page) for page in pages] == [3, 3, 1]
+    flat = [message for page in pages for message in page]
+    assert len(set(flat)) == 7
+    whole = await desk.get("/inbox/p1")
+    assert flat == [m["id"] for m in whole["messages"]]
+    assert [m["at"] for m in whole["messages"]] == sorted((m["at"] for m in whole["messages"]), reverse=True)
+
+
+async def test_reading_is_marked_once_and_only_in_ones_own_inbox(desk: Desk) -> None:
+    await desk.publish(("pledge-1", signed("p1")))
+    await desk.consumed()
+    [message] = (await desk.get("/inbox/p1"))["messages"]
+    path = f"/notifier/inbox/{{}}/messages/{message['id']}/read"
+
+    assert (await desk.http.post(path.format("p2"))).status_code == 404
+    key = {"Idempotency-Key": "k1"}
+    first = await desk.http.post(path.format("p1"), headers=key)
+    again = await desk.http.post(path.format("p1"), headers=key)
+    later = await desk.http.post(path.format("p1"))
+    assert first.status_code == 200 and first.json()["read_at"]
+    assert first.json() == again.json() == later.json()
+    assert (await desk.get("/inbox/p1"))["unread"] == 0
+    assert (await desk.http.get("/notifier/inbox/p2", params={"after": message["id"]})).status_code == 404
+
+
+# ── one-time codes ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_code_reaches_the_local_page_and_is_nowhere_in_clear(desk: Desk) -> None:
+    person = await desk.host.vault.new_person()
+    await desk.publish(("pledge-1", code_issued(person, CODE, PHONE)))
+    await desk.consumed()
+
+    [sent] = await desk.get("/outgoing.json", pledge_id="pledge-1")
+    assert sent["code"] == CODE and CODE in sent["text"]
+    assert sent["to"] == "138****2345"
+    assert await desk.get("/outgoing.json", pledge_id="another") == []
+    page = await desk.http.get("/notifier/outgoing")
+    assert CODE in page.text and PHONE not in page.text
+    assert (await desk.get(f"/inbox/{person}"))["messages"] == []
+
+    found = await _everything(desk)
+    assert "pledge-1" in found
+    for secret in (CODE, PHONE, "王小明"):
+        assert secret not in found
+
+
+async def _everything(desk: Desk) -> str:
+    texts = []
+    for database in ("notifier", "log", "vault"):
+        stored = desk.host.client[f"{desk.host.settings.database_prefix}_{database}"]
+        for name in await stored.list_collection_names():
+            texts += [repr(document) for document in await stored[name].find().to_list(None)]
+    return "\n".join(texts)
+
+
+async def test_a_code_vanishes_after_its_validity_and_is_not_sent_late(desk: Desk) -> None:
+    person = await desk.host.vault.new_person()
+    await desk.publish(("pledge-1", code_issued(person, CODE, PHONE)))
+    await desk.consumed()
+    assert await desk.get("/outgoing.json")
+
+    with moved(timedelta(minutes=10)):
+        assert await desk.get("/outgoing.json") == []
+        assert CODE not in (await desk.http.get("/notifier/outgoing")).text
+    indexes = await desk.store.database["outgoing"].index_information()
+    assert indexes["expired"]["expireAfterSeconds"] == 0
+
+    old = (await desk.archive.read(0, 1))[0].time - timedelta(minutes=11)
+    await desk.publish(("pledge-2", code_issued(person, CODE, PHONE, "pledge-2")), at=old)
+    await desk.consumed()
+    assert await desk.store.database["outgoing"].count_documents({"pledge_id": "pledge-2"}) == 0
+
+
+async def test_an_erased_persons_code_is_gone(desk: Desk) -> None:
+    person = await desk.host.vault.new_person()
+    await desk.publish(("pledge-1", code_issued(person, CODE, PHONE)))
+    await desk.consumed()
+    await desk.host.vault.erase(person)
+    assert await desk.get("/outgoing.json") == []
+
+
+async def test_outgoing_messages_are_not_shown_unless_the_settings_say_so(desk: Desk) -> None:
+    shown = desk.host.settings
+    use(shown.model_copy(update={"show_outgoing_messages": False}))
+    try:
+        assert (await desk.http.get("/notifier/outgoing.json")).status_code == 404
+        assert (await desk.http.get("/notifier/outgoing")).status_code == 404
+    finally:
+        use(shown)

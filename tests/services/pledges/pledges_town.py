@@ -1,0 +1,132 @@
+"""What the tests of pledges do again and again, over ASGI and on a real database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+import orjson
+
+from shared.clock import now
+from shared.contracts.pledges import PledgeCodeIssued
+from shared.divisions import communities
+from shared.host import Host
+from shared.store.store import Store
+
+COMMUNITY = communities()[0].code
+ELSEWHERE = communities()[1].code
+_phones = count(13_800_000_000)
+
+
+def a_form(**changes: Any) -> dict[str, Any]:
+    """The form of a household nobody used before."""
+    number = next(_phones)
+    form = {
+        "community": COMMUNITY,
+        "door": f"{number % 10_000}幢1单元101室",
+        "name": "王小明",
+        "role": "hostess",
+        "phone": str(number),
+        "members": 3,
+        "consent": True,
+    }
+    return {name: value for name, value in (form | changes).items() if value is not None}
+
+
+def problem(answer: httpx.Response) -> str:
+    """The slug of a problem's type."""
+    return str(answer.json()["type"]).rpartition("/")[2]
+
+
+@dataclass
+class Town:
+    """A running service, with what its tests do again and again."""
+
+    host: Host
+    http: httpx.AsyncClient
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        return self.host.stores["pledges"]
+
+    async def get(self, path: str, **query: Any) -> Any:
+        answer = await self.http.get(f"/pledges{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(
+        self, path: str, body: Any = None, key: str | None = None, **headers: str
+    ) -> httpx.Response:
+        headers |= {"Idempotency-Key": key} if key else {}
+        return await self.http.post(f"/pledges{path}", json=body, headers=headers)
+
+    async def done(self, path: str, body: Any = None) -> Any:
+        answer = await self.post(path, body)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    async def campaign(self, **changes: Any) -> str:
+        body = {
+            "title": "公筷公勺进家庭",
+            "text": "我家用公筷公勺。",
+            "opens_at": (now() - timedelta(days=1)).isoformat(),
+            "closes_at": (now() + timedelta(days=60)).isoformat(),
+        }
+        return str((await self.done("/campaigns", body | changes))["id"])
+
+    async def sign(self, campaign: str, **changes: Any) -> dict[str, Any]:
+        form = a_form(**changes)
+        pledge: dict[str, Any] = await self.done(f"/campaigns/{campaign}/pledges", form)
+        self.forms[pledge["id"]] = form
+        return pledge
+
+    async def verify(self, pledge_id: str) -> httpx.Response:
+        return await self.post(f"/signings/{pledge_id}/verify", {"code": await self.code(pledge_id)})
+
+    async def counted(self, campaign: str, **changes: Any) -> dict[str, Any]:
+        pledge = await self.sign(campaign, **changes)
+        answer = await self.verify(pledge["id"])
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["state"] == "counted"
+        return dict(answer.json())
+
+    async def code(self, pledge_id: str) -> str:
+        """The newest code of a pledge, opened from its event as the notifier does."""
+        events = await self.events(PledgeCodeIssued.type, pledge_id)
+        event = PledgeCodeIssued.model_validate(events[-1])
+        await self.host.vault.open_event(event)
+        assert event.code
+        return event.code
+
+    async def events(self, type_: str, subject: str | None = None) -> list[dict[str, Any]]:
+        """The data of the archived and pending events of a type, oldest first."""
+        pending = {}  # first: what is archived meanwhile is seen below
+        for model in self.store.models:
+            async for document in self.store.collection(model).find({"outbox.type": type_}, {"outbox": 1}):
+                for entry in document["outbox"]:
+                    if entry["type"] == type_ and subject in (None, entry["subject"]):
+                        pending[entry["id"]] = entry
+        where = {"type": type_} | ({"subject": subject} if subject else {})
+        archived = {row["id"]: row async for row in self._archive.find(where).sort("_id")}
+        return [orjson.loads(entry["data"]) for entry in (archived | pending).values()]
+
+    @property
+    def _archive(self) -> Any:
+        return self.host.client[f"{self.host.settings.database_prefix}_log"]["archive_pledges"]
+
+    async def erase_signer(self, pledge_id: str) -> None:
+        row = await self.store.database["pledges"].find_one({"_id": pledge_id})
+        assert row
+        await self.host.vault.erase(row["signer"])
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
+    """Wait until `check` answers something true, and give that back."""
+    async with asyncio.timeout(seconds):
+        while not (result := await check()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return result

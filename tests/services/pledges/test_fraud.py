@@ -1,0 +1,185 @@
+"""Limits, lists, the reviewer, and bulk invalidation."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, eventually, problem
+
+from services.pledges import jobs, queries
+from services.pledges.domain.fraud import HELD_FROM, HoldReason, ListKind, holds
+from services.pledges.domain.invalidation import Condition, EmptyCondition
+from services.pledges.domain.limits import Limit
+from shared.clock import moved, now
+from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidated
+from shared.days import local_day
+from shared.problems import TooManyRequests
+
+NOON = datetime(2020, 4, 1, 4, 0, tzinfo=UTC)
+BY = {"by": "officer-1"}
+
+
+def hourly(forms: int) -> list[datetime]:
+    return [NOON - timedelta(minutes=20 * n) for n in range(1, forms + 1)]
+
+
+def test_a_limit_says_how_long_to_wait() -> None:
+    limit = Limit(2, timedelta(minutes=10))
+    times = [NOON - timedelta(minutes=minutes) for minutes in (30, 9, 4)]
+    assert limit.wait(times, NOON) == 60
+    assert limit.wait(times, NOON + timedelta(seconds=60)) == 0
+
+
+def test_a_burst_is_refused_and_a_busy_day_is_held() -> None:
+    assert holds(None, hourly(HELD_FROM - 1), NOON) == []
+    assert holds(None, hourly(HELD_FROM), NOON) == [HoldReason.SUSTAINED]
+    with pytest.raises(TooManyRequests):
+        holds(None, hourly(20), NOON)
+    with pytest.raises(TooManyRequests):
+        holds(None, [NOON - timedelta(seconds=n) for n in range(5)], NOON)
+
+
+def test_an_allowed_phone_has_no_limits_and_a_blocked_one_is_always_held() -> None:
+    assert holds(ListKind.ALLOW, hourly(100), NOON) == []
+    assert holds(ListKind.BLOCK, [], NOON) == [HoldReason.BLOCKED]
+
+
+def test_an_empty_condition_is_refused() -> None:
+    with pytest.raises(EmptyCondition):
+        Condition().where()
+    assert Condition(division="330800").where()["division"] == {"$gte": "3308", "$lt": "3308:"}
+
+
+async def test_the_sixth_form_of_a_phone_in_ten_minutes_waits(town: Town) -> None:
+    campaign, phone = await town.campaign(), "13666666666"
+    path = f"/campaigns/{campaign}/pledges"
+    for n in range(5):
+        await town.sign(campaign, phone=phone, name=f"王{n}")
+    answer = await town.post(path, a_form(phone=phone))
+    assert (answer.status_code, problem(answer)) == (429, "too-many-requests")
+    assert 0 < answer.json()["retry_after"] <= 600
+    assert (await town.post(path, a_form())).status_code == 201
+    entry = {"phone": phone, "kind": "allow", "reason": "社区工作人员", **BY}
+    listed = await town.done("/listed-phones", entry)
+    assert (await town.post(path, a_form(phone=phone))).status_code == 201
+    assert phone not in repr(await town.get("/listed-phones"))
+    await town.done(f"/listed-phones/{listed['id']}/revoke")
+    assert await town.get("/listed-phones") == []
+    assert (await town.post(path, a_form(phone=phone))).status_code == 429
+
+
+async def held_pledge(town: Town, campaign: str, phone: str) -> Any:
+    body = {"phone": phone, "kind": "block", "reason": "可疑号码", **BY}
+    await town.done("/listed-phones", body)
+    pledge = await town.sign(campaign, phone=phone)
+    return (await town.verify(pledge["id"])).json()
+
+
+async def test_a_blocked_phone_is_counted_by_the_reviewer_only(town: Town) -> None:
+    campaign = await town.campaign()
+    pledge = await held_pledge(town, campaign, "13555555555")
+    assert (pledge["state"], pledge["queue"], pledge["serial"]) == ("verified", "reviewer", None)
+    [waiting] = await town.get("/reviews", campaign_id=campaign)
+    assert (waiting["id"], waiting["held"]) == (pledge["id"], ["block-list"])
+    assert len(await town.events(PledgeHeld.type, pledge["id"])) == 1
+    counted = await town.done(f"/reviews/{pledge['id']}/count", BY)
+    assert (counted["state"], counted["serial"]) == ("counted", 1)
+    assert await town.get("/reviews", campaign_id=campaign) == []
+    record = await town.get(f"/reviews/{pledge['id']}")
+    assert [(step["move"], step["by"]) for step in record["history"]] == [
+        ("verify", "signer"),
+        ("count", "officer-1"),
+    ]
+    assert problem(await town.post(f"/reviews/{pledge['id']}/count", BY)) == "illegal-move"
+
+
+async def test_a_held_pledge_can_be_struck_out_without_touching_the_chain(town: Town) -> None:
+    pledge = await held_pledge(town, await town.campaign(), "13555555556")
+    body = {"reason": "号码非本人", **BY}
+    assert (await town.done(f"/reviews/{pledge['id']}/invalidate", body))["state"] == "invalidated"
+    assert len(await town.events(PledgeDropped.type)) == 1
+    assert await town.events(PledgeInvalidated.type) == []
+
+
+async def test_a_reason_with_a_phone_number_is_refused(town: Town) -> None:
+    pledge = await town.counted(await town.campaign())
+    answer = await town.post(f"/reviews/{pledge['id']}/invalidate", {"reason": "13800001111 重复", **BY})
+    assert answer.status_code == 422
+
+
+async def prepared(town: Town, **condition: Any) -> Any:
+    return await town.done("/invalidations", {"condition": condition, "reason": "批量刷单", **BY})
+
+
+async def test_bulk_invalidation_counts_first_and_strikes_out_each_pledge_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BATCH", 3)
+    campaign = await town.campaign()
+    pledges = [await town.counted(campaign) for _ in range(7)]
+    other = await town.counted(campaign, community=ELSEWHERE)
+    job = await prepared(town, division=COMMUNITY, from_day=str(local_day(now())))
+    assert (job["state"], job["matched"], job["invalidated"]) == ("prepared", 7, 0)
+    assert (await town.get(f"/signings/{pledges[0]['id']}"))["state"] == "counted"
+    await town.done(f"/invalidations/{job['id']}/start", BY)
+
+    async def finished() -> Any:
+        seen = await town.get(f"/invalidations/{job['id']}")
+        return seen if seen["state"] == "done" else None
+
+    assert (await eventually(finished))["invalidated"] == 7
+    events = [event["pledge_id"] for event in await town.events(PledgeInvalidated.type)]
+    assert sorted(events) == sorted(pledge["id"] for pledge in pledges)
+    assert (await town.get(f"/signings/{other['id']}"))["state"] == "counted"
+
+
+async def test_a_bulk_invalidation_goes_on_where_a_crash_left_it(town: Town) -> None:
+    campaign, phone = await town.campaign(), "13444444444"
+    pledges = [await town.counted(campaign, phone=phone, name=f"王{n}") for n in range(3)]
+    job = await prepared(town, phone=phone)
+    reason = {"at": now(), "by": "officer-1", "reason": "批量刷单"}
+    from services.pledges.domain.pledge import Pledge
+
+    await town.store.change(  # struck out, but the progress was not noted any more
+        Pledge,
+        pledges[0]["id"],
+        lambda p: p.invalidate(reason["reason"], reason["at"], reason["by"], job["id"]),
+    )
+    await town.done(f"/invalidations/{job['id']}/start", BY)
+
+    async def finished() -> bool:
+        return (await town.get(f"/invalidations/{job['id']}"))["state"] == "done"
+
+    await eventually(finished)
+    assert (await town.get(f"/invalidations/{job['id']}"))["invalidated"] == 3
+    assert len(await town.events(PledgeInvalidated.type)) == 3
+
+
+async def test_a_cancelled_bulk_invalidation_stops(town: Town) -> None:
+    campaign = await town.campaign()
+    pledge = await town.counted(campaign)
+    job = await prepared(town, campaign_id=campaign)
+    path = f"/invalidations/{job['id']}"
+    assert (await town.post(f"{path}/cancel", BY, **{"If-Match": '"9"'})).status_code == 412
+    assert (await town.done(f"{path}/cancel", BY))["state"] == "cancelled"
+    assert problem(await town.post(f"{path}/start", BY)) == "illegal-move"
+    assert await queries.running_invalidation(town.store) is None
+    assert (await town.get(f"/signings/{pledge['id']}"))["state"] == "counted"
+
+
+async def test_a_bulk_invalidation_needs_a_condition_and_a_reason(town: Town) -> None:
+    answer = await town.post("/invalidations", {"condition": {}, "reason": "清理", **BY})
+    assert (answer.status_code, problem(answer)) == (422, "empty-condition")
+    answer = await town.post("/invalidations", {"condition": {"role": "member"}, **BY})
+    assert answer.json()["errors"][0]["field"] == "body.reason"
+
+
+async def test_the_day_limit_holds_what_comes_after_it(town: Town) -> None:
+    campaign, phone = await town.campaign(), "13333333333"
+    states = []
+    start = now().replace(hour=5, minute=0)  # 13:00 in Shanghai: all within one day
+    for n in range(HELD_FROM + 1):
+        with moved(start + timedelta(minutes=11 * n) - now()):
+            pledge = await town.sign(campaign, phone=phone, name=f"王{n}")
+            states.append((await town.verify(pledge["id"])).json()["state"])
+    assert states == ["counted"] * HELD_FROM + ["verified"]

@@ -1,0 +1,71 @@
+"""Teams, their talks, and what they observe."""
+
+from datetime import timedelta
+from typing import Any
+
+from pledges_town import COMMUNITY, Town, problem
+
+from shared.clock import moved, now
+from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
+
+
+async def a_team(town: Town) -> tuple[str, str, str]:
+    team = await town.done(
+        f"/campaigns/{await town.campaign()}/teams", {"division": COMMUNITY, "name": "宣讲队"}
+    )
+    ids = []
+    for role, phone in (("preacher", "13811112222"), ("supervisor", "13811113333")):
+        body = {"name": "李梅", "phone": phone, "role": role}
+        ids.append((await town.done(f"/teams/{team['id']}/members", body))["id"])
+    return team["id"], ids[0], ids[1]
+
+
+async def a_talk(town: Town, team: str, preacher: str) -> Any:
+    starts_at = (now() + timedelta(hours=1)).isoformat()
+    body = {"preacher_id": preacher, "title": "公筷公勺好处多", "starts_at": starts_at}
+    return await town.done(f"/teams/{team}/talks", body)
+
+
+async def test_a_talk_is_scheduled_and_held_with_a_number_of_attendees(town: Town) -> None:
+    team, preacher, _ = await a_team(town)
+    talk = await a_talk(town, team, preacher)
+    assert (talk["state"], talk["queue"]) == ("scheduled", "preacher")
+    path = f"/talks/{talk['id']}/hold"
+    assert problem(await town.post(path, {"attendees": 128})) == "too-early"
+    with moved(timedelta(hours=2)):
+        assert (await town.done(path, {"attendees": 128}))["state"] == "held"
+        assert problem(await town.post(path, {"attendees": 128})) == "illegal-move"
+    assert [event["attendees"] for event in await town.events(TalkHeld.type)] == [128]
+
+
+async def test_a_cancelled_talk_is_announced(town: Town) -> None:
+    team, preacher, _ = await a_team(town)
+    talk = await a_talk(town, team, preacher)
+    await town.done(f"/talks/{talk['id']}/cancel", {"reason": "讲师有事"})
+    assert [event["state"] for event in await town.events(TalkMoved.type)] == ["scheduled", "cancelled"]
+
+
+async def test_preachers_talk_and_supervisors_observe(town: Town) -> None:
+    team, preacher, supervisor = await a_team(town)
+    seen = {"supervisor_id": supervisor, "division": COMMUNITY, "tables": 18, "with_serving_chopsticks": 11}
+    observation = await town.done(f"/teams/{team}/observations", seen)
+    assert observation["with_serving_chopsticks"] == 11
+    [event] = await town.events(ObservationRecorded.type)
+    assert (event["tables"], event["division"]) == (18, COMMUNITY)
+    answer = await town.post(f"/teams/{team}/observations", seen | {"supervisor_id": preacher})
+    assert problem(answer) == "wrong-role"
+    body = {"preacher_id": supervisor, "title": "讲座", "starts_at": now().isoformat()}
+    assert problem(await town.post(f"/teams/{team}/talks", body)) == "wrong-role"
+    answer = await town.post(f"/teams/{team}/observations", seen | {"tables": 10})
+    assert answer.status_code == 422
+
+
+async def test_members_are_listed_with_masked_names_and_join_once(town: Town) -> None:
+    team, _, _ = await a_team(town)
+    members = await town.get(f"/teams/{team}/members")
+    assert [(member["name"], member["role"]) for member in members] == [
+        ("李**", "preacher"),
+        ("李**", "supervisor"),
+    ]
+    body = {"name": "李梅", "phone": "13811112222", "role": "supervisor"}
+    assert (await town.post(f"/teams/{team}/members", body)).status_code == 409

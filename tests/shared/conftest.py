@@ -1,0 +1,46 @@
+"""Hosts of the toy service, on either log."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import toy
+from toy_hosts import Hosts, toy_settings
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def log_address(request: pytest.FixtureRequest) -> str | None:
+    """The address of Kafka, or None for the embedded log."""
+    if request.param == "embedded":
+        return None
+    address: str = request.getfixturevalue("kafka_bootstrap")
+    return address
+
+
+@pytest.fixture
+async def hosts(mongodb_uri: str, log_address: str | None, tmp_path: Path) -> AsyncIterator[Hosts]:
+    """On both logs."""
+    made = Hosts(toy_settings(mongodb_uri, log_address, tmp_path))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def kafka_hosts(mongodb_uri: str, kafka_bootstrap: str, tmp_path: Path) -> AsyncIterator[Hosts]:
+    made = Hosts(toy_settings(mongodb_uri, kafka_bootstrap, tmp_path))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def plain_hosts(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Hosts]:
+    """Without Kafka, for what has nothing to do with the log."""
+    made = Hosts(toy_settings(mongodb_uri, None, tmp_path))
+    yield made
+    await made.close()
+
+
+@pytest.fixture(autouse=True)
+def no_poison_left() -> Iterator[None]:
+    yield
+    toy.POISON.clear()

@@ -1,0 +1,226 @@
+"""A small service on the shared parts: accounts that are paid into, and what two groups derive from it.
+
+Every account gets a statement that lists the sequences of its events in the order they took effect, so
+that 1, 2, 3, … says all at once: nothing lost, nothing twice, nothing out of order.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.consumers.declare import Consumer
+from shared.consumers.transaction import Transaction
+from shared.documents import Document, Index
+from shared.events import Event
+from shared.host import Host
+from shared.personal import Personal
+from shared.problems import AlreadyExists
+from shared.service import IfMatch, Service, StoreDep, tag
+from shared.store.store import Store
+
+POISON: set[str] = set()
+"""The ids of events that the handlers cannot handle."""
+
+
+class PaidIn(Event, name="ledger.paid-in"):
+    """Money came into an account."""
+
+    person_field = "owner"
+    owner: str | None = None
+    amount: int
+    phone: Personal[str] = None
+
+
+class Frozen(Event, name="ledger.frozen"):
+    """An account was frozen: nobody reacts to it."""
+
+    why: str
+
+
+for _event in (PaidIn, Frozen):
+    _event.source = "ledger"
+
+
+class Account(Document):
+    collection = "accounts"
+    person_field = "owner"
+    indexes = (
+        Index("numbers", [("chain", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
+        Index("nickname", [("nickname", 1)], unique=True, where={"nickname": {"$type": "string"}}),
+    )
+    owner: str | None = None
+    phone: Personal[str] = None
+    nickname: str | None = None
+    balance: int = 0
+    chain: str | None = None
+    serial: int = 0
+
+    def pay(self, amount: int) -> None:
+        self.balance += amount
+        self.record(PaidIn(owner=self.owner, amount=amount, phone=self.phone))
+
+
+class Statement(Document):
+    collection = "statements"
+    entries: list[int] = Field(default_factory=list)
+    """Sequences of the account's events, in the order they took effect."""
+    amount: int = 0
+
+
+class Poisoned(Exception):
+    """The handler cannot handle it."""
+
+
+totals = Consumer("ledger.totals", tables={"totals": ()})
+statements = Consumer("ledger.statements", opens_personal=True)
+
+
+@totals.on(PaidIn)
+async def add_up(event: PaidIn, tx: Transaction) -> None:
+    if event.envelope.id in POISON:
+        raise Poisoned(event.envelope.id)
+    tx.add("totals", "all", count=1, amount=event.amount)
+    tx.put("totals", event.envelope.subject, last=event.envelope.sequence)
+
+
+@statements.on(PaidIn)
+async def write_statement(event: PaidIn, tx: Transaction) -> None:
+    envelope = event.envelope
+    statement = await tx.load(Statement, envelope.subject) or Statement(id=envelope.subject)
+    statement.entries.append(envelope.sequence)
+    statement.amount += event.amount
+    tx.save(statement)
+    if envelope.id in POISON:
+        raise Poisoned(envelope.id)
+
+
+# ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────
+
+router = APIRouter()
+
+
+class Opening(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: str
+    nickname: str | None = None
+
+
+class Payment(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    amount: int = Field(ge=1, le=1000)
+
+
+class AccountView(BaseModel):
+    id: str
+    version: int
+    balance: int
+
+    @classmethod
+    def of(cls, account: Account) -> "AccountView":
+        return cls(id=account.id, version=account.version, balance=account.balance)
+
+
+@router.post("/accounts", status_code=201)
+async def open_account(opening: Opening, store: StoreDep) -> AccountView:
+    account = Account(id=opening.id, nickname=opening.nickname)
+    return await store.commit(account, AccountView.of)
+
+
+@router.post("/accounts/{account_id}/payments")
+async def pay_in(
+    account_id: str, payment: Payment, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> AccountView:
+    def pay(account: Account) -> None:
+        account.pay(payment.amount)
+
+    view = await store.change(Account, account_id, pay, AccountView.of, if_match=if_match)
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+@router.get("/accounts/{account_id}")
+async def show(account_id: str, store: StoreDep, response: Response) -> AccountView:
+    account = await store.load(Account, account_id)
+    tag(response, account)
+    return AccountView.of(account)
+
+
+@router.get("/bug")
+async def bug() -> None:
+    raise RuntimeError("the secret of the house")
+
+
+service = Service(
+    "ledger",
+    "账本",
+    routers=[router],
+    documents=[Account, Statement],
+    consumers=[totals, statements],
+)
+source_only = Service("ledger", "账本", routers=[router], documents=[Account, Statement])
+"""The same service without its consumers: for tests that drive them by hand."""
+
+
+# ── what tests do with it ────────────────────────────────────────────────────────────────────────────
+
+
+async def until(reached: Callable[[], Awaitable[Any]], seconds: float = 20, what: str = "") -> Any:
+    """Wait for a condition. Raises AssertionError when it does not come true in time."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not (value := await reached()):
+        assert loop.time() < deadline, f"not within {seconds} s: {what or reached.__name__}"
+        await asyncio.sleep(0.02)
+    return value
+
+
+async def opened(store: Store, *ids: str) -> None:
+    """Make accounts that may exist already."""
+    for account_id in ids:
+        try:
+            await store.commit(Account(id=account_id))
+        except AlreadyExists:
+            continue
+
+
+async def paid(store: Store, *ids: str, amount: int = 1) -> None:
+    """Pay into accounts, one after the other, opening them where needed."""
+    for account_id in ids:
+        account = await store.find(Account, account_id) or Account(id=account_id)
+        account.pay(amount)
+        await store.commit(account)
+
+
+async def entries(store: Store, *ids: str) -> list[list[int]]:
+    """The statements of some accounts."""
+    found = [await store.find(Statement, account_id) for account_id in ids]
+    return [statement.entries if statement else [] for statement in found]
+
+
+async def counted(store: Store, generation: int = 0) -> int:
+    """How many payments the table of totals holds."""
+    table = f"totals@{generation}" if generation else "totals"
+    row = await store.database[table].find_one({"_id": "all"})
+    return row["count"] if row else 0
+
+
+async def positions(host: Host, group: str) -> dict[int, int]:
+    """How far a group is in each partition."""
+    runtime = next(runtime for runtime in host.runtimes if runtime.consumer.group == group)
+    return (await runtime.cursors.positions()).get("ledger", {})
+
+
+async def settled(host: Host, seconds: float = 20) -> None:
+    """Wait until every committed event is archived and consumed, parked ones aside."""
+    store, archive = host.stores["ledger"], host.archives["ledger"]
+
+    async def nothing_waits() -> bool:
+        if await store.collection(Account).find_one({"outbox.0": {"$exists": True}}, {"_id": 1}):
+            return False
+        lags = [await archive.lag(await positions(host, r.consumer.group)) for r in host.runtimes]
+        return not any(lags)
+
+    await until(nothing_waits, seconds, "settled")

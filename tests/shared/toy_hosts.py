@@ -1,0 +1,67 @@
+"""Replicas of the toy service, in this process."""
+
+import base64
+from pathlib import Path
+from uuid import uuid4
+
+import toy
+
+from shared.host import Host
+from shared.service import Service
+from shared.settings import Settings
+
+
+def toy_settings(mongodb_uri: str, kafka: str | None, folder: Path) -> Settings:
+    """Settings with a database prefix of their own."""
+    return Settings(
+        mongodb_uri=mongodb_uri,
+        kafka_bootstrap_servers=kafka,
+        database_prefix=f"t{uuid4().hex[:12]}",
+        data_dir=folder,
+        master_key=base64.b64encode(b"k" * 32).decode(),
+        command_timeout=5,
+    )
+
+
+class Hosts:
+    """Starts and stops replicas on one database prefix."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._made: list[Host] = []
+
+    def make(self, service: Service = toy.service) -> Host:
+        """A host that is not started."""
+        host = Host([service], self.settings)
+        self._made.append(host)
+        return host
+
+    async def prepare(self, service: Service = toy.service) -> Host:
+        """A host that has its indexes and keys, and runs nothing."""
+        host = self.make(service)
+        await host.vault.open()
+        await host.stores["ledger"].prepare(service.documents)
+        await host.archives["ledger"].prepare()
+        for runtime in host.runtimes:
+            await runtime.prepare()
+        return host
+
+    async def start(self, service: Service = toy.service) -> Host:
+        host = self.make(service)
+        await host.start()
+        return host
+
+    async def stop(self, host: Host) -> None:
+        self._made.remove(host)
+        if host._tasks:
+            await host.stop()
+        else:
+            host.client.close()
+
+    async def close(self) -> None:
+        """Stop all and drop their databases."""
+        if self._made:
+            for name in ("ledger", "log", "vault"):
+                await self._made[0].client.drop_database(f"{self.settings.database_prefix}_{name}")
+        for host in list(self._made):
+            await self.stop(host)
