@@ -19,7 +19,9 @@ from starlette.routing import Mount, Route
 
 from shared import problems
 from shared.archive import Archive
+from shared.clock import now
 from shared.consumers.runtime import Runtime
+from shared.idempotency import KEPT
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
 from shared.relay import Relay
@@ -114,6 +116,7 @@ class Host:
             await runtime.prepare()
             self._keep_going(runtime.consumer.group, runtime.run)
             self._keep_going(f"{runtime.consumer.group}.parked", runtime.retry_parked_forever)
+        self._keep_going("answers", self._forget_answers_forever)
         self._keep_going("lag", self._measure_forever)
         self._keep_going("loop-lag", self._measure_loop_forever)
 
@@ -146,7 +149,8 @@ class Host:
         """Stop everything within a bounded time; leases are given back so that others go on at once."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks, timeout=8)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=8)
         with suppress(Exception):
             await asyncio.wait_for(self.log.close(), 5)
         for relay in self._relays:
@@ -178,6 +182,12 @@ class Host:
         except (TimeoutError, PyMongoError):
             return False
         return True
+
+    async def _forget_answers_forever(self) -> None:
+        while True:
+            for store in self.stores.values():
+                await store.forget_answers(now() - KEPT)
+            await asyncio.sleep(3600)
 
     # ── measures ─────────────────────────────────────────────────────────────────────────────────
 

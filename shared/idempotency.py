@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -18,6 +19,8 @@ from shared.problems import InvalidRequest, KeyReused, render
 
 HEADER = "idempotency-key"
 MAX_KEY = 128
+KEPT = timedelta(days=1)
+"""For how long a repetition gets the same answer."""
 FIELD = "answers"
 """The array inside a document that keeps keys with their answers."""
 

@@ -169,5 +169,7 @@ def _event(name: str, data: BaseModel, event_id: str | None = None) -> ServerSen
 
 
 async def _wait(news: asyncio.Event, seconds: float) -> None:
+    # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the news.
     with suppress(TimeoutError):
-        await asyncio.wait_for(news.wait(), max(0.0, seconds))
+        async with asyncio.timeout(seconds):
+            await news.wait()

@@ -109,6 +109,11 @@ TEMPLATES: Mapping[str, Template] = {
         Text("承诺已作废", "{place}第 {serial} 户的承诺已于 {day} 作废。如有疑问，请联系当地妇联。"),
         Text("Pledge invalidated", "Pledge number {serial} of {place} was invalidated on {day}."),
     ),
+    "signer.erased": Template(
+        (signer,),
+        Text("个人信息已删除", "您在公筷公勺行动中的个人信息已于 {day} 删除，无法恢复。"),
+        Text("Personal data deleted", "Your personal data in the pledge campaign was deleted on {day}."),
+    ),
     "chain.milestone-reached/households": Template(
         (county_officers,),
         Text("接龙达到 {value} 户", "{place}的公筷公勺接龙于 {day} 达到 {value} 户。"),

@@ -62,7 +62,7 @@ class Parking:
 
     async def due(self, limit: int = 100) -> list[Bson]:
         """The heads of their keys whose time has come, oldest first."""
-        heads = [
+        heads: list[Bson] = [
             {"$match": {"group": self._group}},
             {"$sort": {"key": 1, "position": 1}},
             {"$group": {"_id": "$key", "head": {"$first": "$$ROOT"}}},

@@ -174,7 +174,8 @@ class Runtime:
             try:
                 if isinstance(event, Undecodable):
                     raise UnreadableEvent(event.reason)
-                await asyncio.wait_for(self.consumer.handlers[type(event)](event, tx), HANDLER_SECONDS)
+                async with asyncio.timeout(HANDLER_SECONDS):
+                    await self.consumer.handlers[type(event)](event, tx)
             except Exception as error:
                 tx.drop()
                 if is_transient(error) and not isinstance(error, TimeoutError):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar, overload
 
 import structlog
@@ -37,6 +38,9 @@ ATTEMPTS = 8
 _OWN_INDEXES = (
     Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}}),
     Index(
+        "answers_age", [(f"{idempotency.FIELD}.at", 1)], where={f"{idempotency.FIELD}.0": {"$exists": True}}
+    ),
+    Index(
         "answers",
         [(f"{idempotency.FIELD}.key", 1)],
         unique=True,
@@ -60,6 +64,7 @@ class Store:
         self.changed = asyncio.Event()
         """Set after a commit with events: wakes the relay of this process."""
         self._timeout = timeout
+        self._committed_total = COMMITS.labels(service)
         self._commits: dict[type[Document], Grouped[Write, None]] = {}
         self._loads: dict[type[Document], Grouped[str, Bson | None]] = {}
         self._numbering: dict[type[Document], Numbering] = {}
@@ -142,6 +147,13 @@ class Store:
                     answer: Bson = stored[idempotency.FIELD][0]
                     return answer
         return None
+
+    async def forget_answers(self, before: datetime) -> None:
+        """Drop the answers kept for Idempotency-Keys that are older than that."""
+        old = {"at": {"$lt": before}}
+        where = {f"{idempotency.FIELD}.at": old["at"], f"{idempotency.FIELD}.0": {"$exists": True}}
+        for model in self.models:
+            await self.collection(model).update_many(where, {"$pull": {idempotency.FIELD: old}})
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -259,7 +271,7 @@ class Store:
         events = any(write.document.recorded for write in writes)
         for write in writes:
             write.done()
-        COMMITS.labels(self.service).inc(len(writes))
+        self._committed_total.inc(len(writes))
         if events:
             self.changed.set()
 

@@ -22,7 +22,9 @@ HOUSEHOLDS = 600
 
 def run(*command: str, timeout: float = 60, env: dict[str, str] | None = None) -> str:
     """Its output. Fails the test with both streams when the command does."""
-    done = subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=timeout)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -67,8 +69,9 @@ class Platform:
 
     def relay_of(self, service: str) -> str:
         """The container whose replica is the service's relay."""
-        query = f'print(db.getSiblingDB("jinguo_{service}").leases.findOne({{_id: "relay"}}).holder)'
-        holder = self.compose("exec", "-T", "mongo", "mongosh", "--quiet", "--eval", query)
+        find = f"MongoClient(os.environ['MONGODB_URI']).jinguo_{service}.leases.find_one('relay')['holder']"
+        program = f"import os; from pymongo import MongoClient; print({find})"
+        holder = self.compose("exec", "-T", service, "python", "-c", program)
         host = holder.split(":")[0].strip()  # the start of the container's id
         return next(container for container in self.containers(service) if container.startswith(host))
 
@@ -104,7 +107,7 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
 
 def say(request: pytest.FixtureRequest, text: str) -> None:
     """Print past pytest's capture: a fixture's output is not shown with the test that failed."""
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # type: ignore[union-attr]
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(text, flush=True)
 
 

@@ -1,0 +1,42 @@
+"""Towns of worker processes, on either log."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from kafka_broker import KafkaBroker
+
+from shared.mongod import Mongod
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
+
+from town import MakeTown, Town
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def broker(request: pytest.FixtureRequest) -> KafkaBroker | None:
+    """Kafka, or None for the embedded log."""
+    return request.getfixturevalue("kafka") if request.param == "kafka" else None
+
+
+@pytest.fixture
+def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
+    """One that the test may harm."""
+    node = Mongod.start(tmp_path / "mongod")
+    yield node
+    node.kill()
+
+
+@pytest.fixture
+async def make_town(tmp_path: Path) -> AsyncIterator[MakeTown]:
+    """`make_town(uri, broker, seed)`: a town that is torn down afterwards."""
+    towns: list[Town] = []
+
+    def make(uri: str, broker: KafkaBroker | None, seed: int = 1) -> Town:
+        towns.append(Town(uri, broker.bootstrap if broker else None, tmp_path, seed))
+        return towns[-1]
+
+    yield make
+    for town in towns:
+        await town.close()
