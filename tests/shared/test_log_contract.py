@@ -332,6 +332,29 @@ async def test_a_crash_while_a_refused_event_is_looked_for_loses_nothing(hosts: 
     assert await counted(store_of(host)) == len(KEYS)
 
 
+async def test_a_slow_handler_commits_in_parts_that_fit_a_transaction(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_module, "BATCH_SECONDS", 0.05)
+    host = await hosts.start(toy.source_only)
+    slow = Consumer("ledger.slow", tables={"slow": ()})
+
+    @slow.on(toy.PaidIn)
+    async def count(event: toy.PaidIn, tx: Transaction) -> None:
+        await asyncio.sleep(0.01)
+        tx.add("slow", "all", count=1)
+
+    runtime = await by_hand(host, slow)
+    await paid(store_of(host), *KEYS, *KEYS)
+    await archived(host, 20)
+    async with reading(host, runtime) as subscription:
+        await runtime.process(await fetched(subscription, 20))
+    [row] = await store_of(host).database["slow"].find().to_list(None)
+    assert row["count"] == 20
+    assert sum((await runtime.cursors.positions())["ledger"].values()) > 0
+    assert await store_of(host).database["batches"].count_documents({"group": "ledger.slow"}) > 1
+
+
 async def _is_empty(parking: Parking) -> bool:
     return await parking.count() == 0
 

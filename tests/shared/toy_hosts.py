@@ -59,9 +59,5 @@ class Hosts:
             host.client.close()
 
     async def close(self) -> None:
-        """Stop all and drop their databases."""
-        if self._made:
-            for name in ("ledger", "log", "vault"):
-                await self._made[0].client.drop_database(f"{self.settings.database_prefix}_{name}")
         for host in list(self._made):
             await self.stop(host)
