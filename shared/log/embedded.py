@@ -77,7 +77,8 @@ class EmbeddedSubscription:
         slices = await self._scan(limit)
         if not slices:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._signal.wait(), min(wait, POLL))
+                async with asyncio.timeout(min(wait, POLL)):
+                    await self._signal.wait()
         return slices
 
     async def _scan(self, limit: int) -> list[Slice]:

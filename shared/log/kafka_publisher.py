@@ -103,7 +103,8 @@ class Publisher:
 
     async def _idle(self, published: Published) -> None:
         try:
-            await asyncio.wait_for(self._wakened.wait(), IDLE_CHECK)
+            async with asyncio.timeout(IDLE_CHECK):
+                await self._wakened.wait()
         except TimeoutError:
             if await self._lost(published):
                 raise KafkaError("the topic lost its records") from None

@@ -22,7 +22,7 @@ from shared.store.store import Store
 SHOWN = 100
 
 
-def _only_where_shown() -> None:
+async def _only_where_shown() -> None:
     if not settings().show_outgoing_messages:
         raise NotFound
 
