@@ -1,5 +1,7 @@
 """What stands around every route: a bound on the body, and the trace context."""
 
+from contextlib import suppress
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,10 +36,14 @@ class BodyLimit:
                 raise TooLarge(limit=self.limit)
             return message
 
-        try:
-            await self.app(scope, counted, send)
-        except TooLarge as problem:  # raised outside of the routes, while reading for a middleware
-            await render(problem)(scope, receive, send)
+        async def sender(message: Message) -> None:
+            if seen <= self.limit:  # else it is the framework's 400 for any error while it reads a body
+                await send(message)
+
+        with suppress(TooLarge):  # raised outside of the routes, while reading for a middleware
+            await self.app(scope, counted, sender)
+        if seen > self.limit:  # our routes read a body before they answer: nothing was sent yet
+            await render(TooLarge(limit=self.limit))(scope, receive, send)
 
 
 class Traced:

@@ -119,21 +119,34 @@ class TooManyRequests(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after)}, retry_after=retry_after, **facts)
 
 
-class _Http(Problem):
-    """What the framework itself refuses (unknown path, method not allowed)."""
+class NoSuchRoute(Problem):
+    """There is nothing under this path."""
 
-    def __init__(self, error: HTTPException) -> None:
-        super().__init__(headers=dict(error.headers or {}))
-        self.error = error
-
-    def body(self) -> dict[str, Any]:
-        return {"type": "about:blank", "title": self.error.detail, "status": self.error.status_code}
+    status, type, title, title_en = 404, "no-such-route", "没有此地址", "No such route"
 
 
-def render(problem: Problem, status: int | None = None) -> Response:
+class MethodNotAllowed(Problem):
+    """The path knows other methods; `Allow` says which."""
+
+    status, type, title, title_en = 405, "method-not-allowed", "不支持此方法", "Method not allowed"
+
+
+class BadRequest(Problem):
+    """The request cannot be read."""
+
+    status, type, title, title_en = 400, "bad-request", "请求无法解析", "The request cannot be read"
+
+
+def render(problem: Problem) -> Response:
     """The HTTP answer of a problem."""
     body = orjson.dumps(problem.body())
-    return Response(body, status or problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+    return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def _refused(error: HTTPException) -> Problem:
+    """What the framework itself refuses."""
+    known: dict[int, type[Problem]] = {404: NoSuchRoute, 405: MethodNotAllowed}
+    return known.get(error.status_code, BadRequest)(headers=dict(error.headers or {}))
 
 
 def _invalid(error: RequestValidationError) -> InvalidRequest:
@@ -158,7 +171,7 @@ def install(app: Starlette) -> None:
 
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return render(_Http(error), error.status_code)
+        return render(_refused(error))
 
     async def on_bug(_: Request, error: Exception) -> Response:
         return render(Problem())

@@ -139,11 +139,11 @@ class Vault:
 
     async def seal_event(self, event: Event) -> Event:
         """The event with its personal fields boxed, ready to be stored and sent."""
-        person = event.person_id
-        if not personal_fields(type(event)) or person is None:
+        person, fields = event.person_id, personal_fields(type(event))
+        if person is None or all(getattr(event, name) is None for name in fields):  # erased, perhaps
             return event
         box = await self.seal(person, plaintext(event), event.type)
-        blank: dict[str, Any] = dict.fromkeys(personal_fields(type(event)))
+        blank: dict[str, Any] = dict.fromkeys(fields)
         return event.model_copy(update=blank | {"sealed": base64.b64encode(box).decode()})
 
     async def open_event(self, event: Event) -> None:
