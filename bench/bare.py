@@ -9,13 +9,12 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from shared.archive import partition_of
+from shared.consumers.runtime import BATCH
 from shared.divisions import county_of
 from shared.events import Envelope
 from shared.log.kafka_publisher import create_topics
 from shared.log.wire import to_headers
 from shared.store.driver import Bson, Database, InsertOne, UpdateOne, transaction
-
-BATCH = 2000
 
 
 async def produce(bootstrap: str, topic: str, documents: list[Bson]) -> float:

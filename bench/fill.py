@@ -109,7 +109,8 @@ async def _chunks(documents: AsyncIterator[Bson] | Sequence[Bson]) -> AsyncItera
         if len(chunk) == CHUNK:
             yield chunk
             chunk = []
-    yield chunk
+    if chunk:
+        yield chunk
 
 
 def signed_events(count: int, *, poison: str | None = None) -> Iterator[Bson]:

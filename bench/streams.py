@@ -17,7 +17,7 @@ from services.pledges.app import service as pledges
 from services.pledges.domain.pledge import Pledge
 from shared.archive import Archive
 from shared.consumers.declare import Consumer
-from shared.consumers.runtime import Runtime
+from shared.consumers.runtime import BATCH, Runtime
 from shared.consumers.transaction import Transaction
 from shared.contracts.pledges import PledgeSigned
 from shared.log.kafka import KafkaLog
@@ -30,7 +30,6 @@ from shared.store.store import Store
 from shared.vault import Vault
 
 SOURCE = "pledges"
-CHUNK = 2000
 PATIENCE = 60.0
 RELAYED = 5000
 """Events made ready for the relay for each second that a row may take."""
@@ -56,10 +55,9 @@ class Stage:
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:
-        """The publisher, connected."""
+        """The publisher, beside us."""
         await self.archive.prepare()
         task = asyncio.create_task(self.log.publish_forever(SOURCE, lambda: True))
-        await asyncio.sleep(1)
         yield
         await _cancelled(task)
         await self.log.close()
@@ -76,11 +74,19 @@ class Stage:
     async def publish(self, entries: list[Bson]) -> None:
         """Archive events and bring them to the topic."""
         async with self.publishing():
-            head = 0
-            for at in range(0, len(entries), CHUNK):
-                head = await self.archive.append(head, entries[at : at + CHUNK])
-                self.log.archived(SOURCE, head)
-            await self.published(head)
+            await self._publish(entries)
+
+    async def connected(self) -> int:
+        """Publish one event, so that what follows is not held up by connecting. Returns its position."""
+        return await self._publish(list(signed_events(1)))
+
+    async def _publish(self, entries: list[Bson]) -> int:
+        head = 0
+        for at in range(0, len(entries), BATCH):
+            head = await self.archive.append(head, entries[at : at + BATCH])
+            self.log.archived(SOURCE, head)
+        await self.published(head)
+        return head
 
 
 async def _cancelled(task: "asyncio.Task[Any]") -> None:
@@ -129,9 +135,10 @@ async def _relayed(stage: Stage, documents: list[Bson]) -> float:
         return await stage.store.collection(Pledge).find_one({"outbox.0": {"$exists": True}}) is None
 
     async with stage.publishing():
+        head = await stage.connected()
         began = time.perf_counter()
         task = asyncio.create_task(relay.run())
-        await stage.published(len(documents))
+        await stage.published(head + len(documents))
         await until(cleared, PATIENCE)
         seconds = time.perf_counter() - began
         await _cancelled(task)
@@ -174,7 +181,7 @@ async def _consumed(parts: Parts, ready: Stage, consumer: Consumer, many: int) -
     done, began = 0, 0.0
     async with asyncio.timeout(PATIENCE):
         while done < many:
-            slices = await subscription.fetch(CHUNK, 0.5)
+            slices = await subscription.fetch(BATCH, 0.5)
             began = began or (time.perf_counter() if slices else 0.0)
             if slices:
                 await runtime.process(slices)

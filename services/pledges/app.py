@@ -3,24 +3,25 @@
 from shared.service import Projection, Service
 
 from . import queries
-from .api import campaigns, certificates, chains, checkins, fraud, reviews, signings, teams
+from .api import campaigns, certificates, chains, checkins, fraud, photos, reviews, signings, teams
 from .consumers import chains as chains_consumer
 from .domain.campaign import Campaign
 from .domain.chain import Chain
 from .domain.checkin import CheckIn
 from .domain.fraud import ListEntry
 from .domain.invalidation import Invalidation
+from .domain.photo import Photo
 from .domain.pledge import Pledge
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
 
-routes = (signings, checkins, chains, campaigns, reviews, certificates, teams, fraud)  # busiest first
+routes = (signings, checkins, photos, chains, campaigns, reviews, certificates, teams, fraud)  # busiest first
 service = Service(
     name="pledges",
     title="公筷公勺进家庭",
     routers=[module.router for module in routes],
     documents=[
-        *(Pledge, CheckIn, Campaign, Chain),
+        *(Pledge, CheckIn, Photo, Campaign, Chain),
         *(Team, Member, Talk, Observation),
         *(ListEntry, Invalidation),
     ],

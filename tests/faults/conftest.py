@@ -17,7 +17,11 @@ from town import MakeTown, Town
 @pytest.fixture(params=["embedded", "kafka"])
 def broker(request: pytest.FixtureRequest) -> KafkaBroker | None:
     """Kafka, or None for the embedded log."""
-    return request.getfixturevalue("kafka") if request.param == "kafka" else None
+    if request.param == "embedded":
+        return None
+    node: KafkaBroker = request.getfixturevalue("kafka")
+    node.start()  # should a test before have failed to bring it back
+    return node
 
 
 @pytest.fixture

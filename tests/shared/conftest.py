@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import toy
+from kafka_broker import KafkaBroker
 from toy_hosts import Hosts, toy_settings
 
 
@@ -13,8 +14,9 @@ def log_address(request: pytest.FixtureRequest) -> str | None:
     """The address of Kafka, or None for the embedded log."""
     if request.param == "embedded":
         return None
-    address: str = request.getfixturevalue("kafka_bootstrap")
-    return address
+    broker: KafkaBroker = request.getfixturevalue("kafka")
+    broker.start()  # should a test before have failed to bring it back
+    return broker.bootstrap
 
 
 @pytest.fixture
@@ -26,8 +28,9 @@ async def hosts(mongodb_uri: str, log_address: str | None, tmp_path: Path) -> As
 
 
 @pytest.fixture
-async def kafka_hosts(mongodb_uri: str, kafka_bootstrap: str, tmp_path: Path) -> AsyncIterator[Hosts]:
-    made = Hosts(toy_settings(mongodb_uri, kafka_bootstrap, tmp_path))
+async def kafka_hosts(mongodb_uri: str, kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[Hosts]:
+    kafka.start()
+    made = Hosts(toy_settings(mongodb_uri, kafka.bootstrap, tmp_path))
     yield made
     await made.close()
 

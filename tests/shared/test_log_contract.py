@@ -318,18 +318,19 @@ async def test_effects_the_database_refuses_park_their_event_only(hosts: Hosts) 
 async def test_a_crash_while_a_refused_event_is_looked_for_loses_nothing(hosts: Hosts) -> None:
     host = await hosts.start(toy.source_only)
     runtime = await by_hand(host, toy.totals)
-    await paid(store_of(host), *KEYS)
-    await archived(host, len(KEYS))
+    await paid(store_of(host), *KEYS, *KEYS)
+    await archived(host, 20)
     async with reading(host, runtime) as subscription:
-        slices = await fetched(subscription, len(KEYS))
-        failed: dict[str, str] = {}
-        await runtime._isolate([slices[0]], failed, PyMongoError("as if the batch had been refused"))
+        await fetched(subscription, 20)
+        await subscription.rewind()  # now all is there at once
+        slices = await fetched(subscription, 20)
+        part = next(piece for piece in slices if len(piece.events) > 1 and piece.after == 0)
+        await runtime._isolate([part], {}, PyMongoError("as if the batch had been refused"))
     # … and there the process ends; the next one finds the rest.
     heir = await by_hand(host, toy.totals)
-    rest = len(KEYS) - len(slices[0].events)
     async with reading(host, heir) as subscription:
-        await heir.process(await fetched(subscription, rest))
-    assert await counted(store_of(host)) == len(KEYS)
+        await heir.process(await fetched(subscription, 20 - len(part.events)))
+    assert await counted(store_of(host)) == 20
 
 
 async def test_a_slow_handler_commits_in_parts_that_fit_a_transaction(

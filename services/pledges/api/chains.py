@@ -17,6 +17,8 @@ from shared.personal import mask_name
 from shared.service import StoreDep
 
 router = APIRouter(prefix="/campaigns/{campaign_id}", tags=["chains"])
+MAX_SERIAL = 1_000_000_000
+"""Far beyond any chain, and within what MongoDB can compare with."""
 
 
 class Link(BaseModel):
@@ -102,7 +104,7 @@ async def read_chain(
     campaign_id: str,
     community: CommunityCode,
     store: StoreDep,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_SERIAL)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> ChainView:
     await Lookups.of(store).campaign(campaign_id)

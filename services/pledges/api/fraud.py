@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from services.pledges import queries
+from services.pledges.domain.campaign import GivenDay
 from services.pledges.domain.fraud import ListEntry, ListKind
 from services.pledges.domain.identity import Phone, phone_key
 from services.pledges.domain.invalidation import (
@@ -84,8 +85,8 @@ class ConditionBody(Body):
 
     campaign_id: str | None = None
     division: DivisionCode | None = None
-    from_day: date | None = None
-    to_day: date | None = None
+    from_day: GivenDay | None = None
+    to_day: GivenDay | None = None
     phone: Phone | None = None
     role: SignerRole | None = None
 

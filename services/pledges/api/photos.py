@@ -1,0 +1,42 @@
+"""Photos of check-ins."""
+
+import asyncio
+from datetime import date
+
+from fastapi import APIRouter, Request, Response
+
+from services.pledges.domain.checkin import CheckIn, check_in_id
+from services.pledges.domain.photo import Photo, cleaned
+from services.pledges.domain.pledge import Pledge
+from shared.problems import NotFound
+from shared.service import StoreDep
+
+router = APIRouter(prefix="/signings/{pledge_id}/check-ins/{day}/photo", tags=["check-ins"])
+
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {f"image/{kind}": _PICTURE for kind in ("jpeg", "png", "webp")},
+    }
+}
+
+
+@router.put("", status_code=204, summary="上传打卡照片 / Put the photo of a check-in", openapi_extra=_BODY)
+async def put_photo(pledge_id: str, day: date, request: Request, store: StoreDep) -> None:
+    pledge = await store.load(Pledge, pledge_id)
+    check_in = await store.load(CheckIn, check_in_id(pledge_id, day))
+    jpeg = await asyncio.to_thread(cleaned, await request.body())  # decoding keeps a core busy
+    if await store.find(Photo, check_in.id) is None:
+        await store.commit(Photo.of(check_in, pledge.signer, jpeg))
+    else:
+        await store.change(Photo, check_in.id, lambda photo: photo.replace(jpeg))
+
+
+@router.get("", summary="查看打卡照片 / The photo of a check-in", response_class=Response)
+async def get_photo(pledge_id: str, day: date, store: StoreDep) -> Response:
+    photo = await store.load(Photo, check_in_id(pledge_id, day))
+    await store.unseal(photo)
+    if photo.jpeg is None:
+        raise NotFound(kind="photos")
+    return Response(photo.jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})

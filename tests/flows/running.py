@@ -1,0 +1,114 @@
+"""The whole platform behind a port, in a thread with a loop of its own: what its users and operators see."""
+
+import asyncio
+import base64
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from jinguo.services import SERVICES
+from shared.child import free_port
+from shared.clock import now
+from shared.divisions import communities
+from shared.host import Host
+from shared.settings import Settings
+
+START_SECONDS = 60
+COMMUNITY = communities()[0].code
+
+
+def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
+    """Settings with a database prefix of their own, and codes to be read as the demo reads them."""
+    return Settings(
+        mongodb_uri=mongodb_uri,
+        database_prefix=f"w{uuid4().hex[:12]}",
+        data_dir=folder,
+        master_key=base64.b64encode(b"k" * 32).decode(),
+        show_outgoing_messages=True,
+    ).model_copy(update=changes)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Run every service on a free port. Yields the address."""
+    port = free_port()
+
+    def app() -> Starlette:  # called in the server's loop, to which the driver binds itself
+        return Host(SERVICES, settings, alone=True).app()
+
+    config = uvicorn.Config(
+        app,
+        factory=True,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    # As in production. By default a traceback is drawn with every local: seconds of the loop's time.
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    thread = threading.Thread(target=server.run, name="platform", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline, "the platform did not start"
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        structlog.reset_defaults()
+        assert not thread.is_alive(), "the platform did not stop"
+
+
+def a_campaign() -> dict[str, str]:
+    """The body that opens a campaign which runs now."""
+    return {
+        "title": "公筷公勺进家庭",
+        "text": "我家用公筷公勺。",
+        "opens_at": (now() - timedelta(days=1)).isoformat(),
+        "closes_at": (now() + timedelta(days=60)).isoformat(),
+    }
+
+
+def a_form(number: int) -> dict[str, Any]:
+    """The form of household `number` of one community."""
+    return {
+        "community": COMMUNITY,
+        "door": f"{number}幢1单元101室",
+        "name": "王小明",
+        "role": "hostess",
+        "phone": f"138{number:08d}",
+        "members": 3,
+        "consent": True,
+    }
+
+
+def slug(answer: httpx.Response) -> str:
+    """The slug of a problem's type; what is no problem document fails the test."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    body = answer.json()
+    assert body["title"] and body["status"] == answer.status_code
+    return str(body["type"]).rpartition("/")[2]
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+    """Wait until `check` answers something true, and give that back."""
+    async with asyncio.timeout(seconds):
+        while not (result := await check()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    return result

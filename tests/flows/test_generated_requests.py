@@ -1,0 +1,147 @@
+"""Requests made up from the services' own OpenAPI documents: whatever comes, the answer is ours."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from running import COMMUNITY, a_campaign, a_form, flow_settings, serving, slug
+from schemathesis import Case, GenerationMode
+
+from jinguo.services import SERVICES
+
+EXAMPLES = 6
+"""Requests per operation and mode. They are the same in every run."""
+ENDLESS = "/dashboards/pledges/stream"
+FOR_PEOPLE = "/certificates/{token}"
+"""Its 404 is a page: who scans the code of a certificate reads no JSON."""
+
+bounded = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+keys = st.none() | st.text(st.characters(codec="latin-1", categories=("L", "N", "P")), max_size=130)
+
+
+@pytest.fixture(scope="module")
+def url(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("generated")
+    with serving(flow_settings(mongodb_uri, folder, command_timeout=30)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def known(url: str) -> dict[str, str]:
+    """Parameters that exist, for requests to get past the 404."""
+    with httpx.Client(base_url=f"{url}/pledges", timeout=30) as http:
+
+        def made(path: str, body: dict[str, Any]) -> str:
+            return str(http.post(path, json=body).raise_for_status().json()["id"])
+
+        campaign = made("/campaigns", a_campaign())
+        team = made(f"/campaigns/{campaign}/teams", {"division": COMMUNITY, "name": "一队"})
+        preacher = {"name": "李春兰", "phone": "13900000001", "role": "preacher"}
+        talk = {"title": "公筷", "starts_at": a_campaign()["closes_at"]}
+        talk["preacher_id"] = made(f"/teams/{team}/members", preacher)
+        decision = {"reason": "重复签署", "by": "officer"}
+        return {
+            "campaign_id": campaign,
+            "community": COMMUNITY,
+            "division": COMMUNITY,
+            "pledge_id": made(f"/campaigns/{campaign}/pledges", a_form(1)),
+            "team_id": team,
+            "preacher_id": talk["preacher_id"],
+            "talk_id": made(f"/teams/{team}/talks", talk),
+            "entry_id": made("/listed-phones", {"phone": "13900000002", "kind": "block", **decision}),
+            "job_id": made("/invalidations", {"condition": {"campaign_id": campaign}, **decision}),
+        }
+
+
+@pytest.mark.parametrize("name", [service.name for service in SERVICES])
+def test_no_request_is_answered_by_a_server_error_or_without_a_problem_document(
+    url: str, known: dict[str, str], name: str
+) -> None:
+    schema = schemathesis.openapi.from_url(f"{url}/{name}/openapi.json").exclude(path=ENDLESS)
+    statuses: set[int] = set()
+    with requests.Session() as session:
+        session.trust_env = False
+
+        def send(case: Case) -> None:
+            answer = case.call(base_url=f"{url}/{name}", session=session, timeout=60)
+            statuses.add(answer.status_code)
+            check(case, answer)
+
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            for mode in GenerationMode:
+                # What is no more than text in a path or a header cannot be of a wrong type.
+                if mode is GenerationMode.POSITIVE or operation.body or operation.query:
+                    attempt(operation.as_strategy(generation_mode=mode), known, send)
+    assert statuses & {200, 201} and statuses & {404, 422}, statuses
+
+
+def attempt(cases: st.SearchStrategy[Case], known: dict[str, str], send: Callable[[Case], None]) -> None:
+    @bounded
+    @given(case=cases, real=st.booleans(), key=keys)
+    def generated(case: Case, real: bool, key: str | None) -> None:
+        if real:
+            case.path_parameters = known_in(case.path_parameters, known)
+            case.body = known_in(case.body, known)
+        if key is not None:
+            case.headers["Idempotency-Key"] = key
+        send(case)
+
+    generated()
+
+
+def known_in(values: Any, known: dict[str, str]) -> Any:
+    """`values` with what is known put into its fields."""
+    if not isinstance(values, dict):
+        return values
+    return {name: known.get(name, value) for name, value in values.items()}
+
+
+def check(case: Case, answer: schemathesis.Response) -> None:
+    told = f"{case.as_curl_command()}\n{answer.status_code} {answer.text[:500]}"
+    assert answer.status_code < 500, told
+    if answer.status_code < 400 or (case.path == FOR_PEOPLE and answer.status_code == 404):
+        return
+    assert answer.headers["content-type"] == ["application/problem+json"], told
+    problem = answer.json()
+    assert problem["type"] and problem["title"], told
+
+
+# ── values at the ends of their types, which chance seldom finds ─────────────────────────────────
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_instants_that_no_calendar_of_ours_holds_are_refused_by_name(url: str, instant: str) -> None:
+    for name in ("opens_at", "closes_at"):
+        refused(f"body.{name}", httpx.post(f"{url}/pledges/campaigns", json=a_campaign() | {name: instant}))
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_days_that_no_calendar_of_ours_holds_are_refused_by_name(url: str, day: str) -> None:
+    for name in ("from_day", "to_day"):
+        body = {"condition": {name: day}, "reason": "重复签署", "by": "officer"}
+        refused(f"body.condition.{name}", httpx.post(f"{url}/pledges/invalidations", json=body))
+
+
+def test_a_number_that_the_database_cannot_hold_is_refused_by_name(url: str, known: dict[str, str]) -> None:
+    chain = f"{url}/pledges/campaigns/{known['campaign_id']}/chains/{COMMUNITY}"
+    refused("query.after", httpx.get(chain, params={"after": 2**63}))
+
+
+def refused(field: str, answer: httpx.Response) -> None:
+    assert answer.status_code == 422
+    assert slug(answer) == "invalid-request"
+    assert [error["field"] for error in answer.json()["errors"]] == [field]

@@ -1,0 +1,125 @@
+"""Households sign through the public API, and everything that follows from it agrees."""
+
+import io
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from rich.console import Console
+from running import flow_settings, serving
+
+from jinguo import demo
+from jinguo.connection import Platform
+from jinguo.operations import audit, replay, settled, trace
+from shared.contracts.pledges import PledgeSigned
+from shared.divisions import county_of
+from shared.events import decode
+from shared.settings import Settings
+from shared.store.driver import connect
+
+HOUSEHOLDS = 60
+SEED = 7
+GROUP = "notifier.pledge-dashboard"
+SHOWN = ("totals", "by_county", "by_day", "cells")
+"""What the dashboard says, without which reading of the database says it."""
+
+
+class Flow(NamedTuple):
+    """A platform that serves, on either log."""
+
+    url: str
+    settings: Settings
+
+    @asynccontextmanager
+    async def platform(self) -> AsyncIterator[Platform]:
+        """What an operator's command would work through."""
+        client = connect(str(self.settings.mongodb_uri))
+        try:
+            yield Platform(client, self.settings)
+        finally:
+            client.close()
+
+    @asynccontextmanager
+    async def http(self) -> AsyncIterator[httpx.AsyncClient]:
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as http:
+            yield http
+
+    async def dashboard(self) -> dict[str, Any]:
+        async with self.http() as http:
+            board = (await http.get("/notifier/dashboards/pledges")).raise_for_status().json()
+        return {name: board[name] for name in SHOWN}
+
+    async def check_audit(self) -> None:
+        async with self.platform() as platform:
+            assert await settled(platform, 60)
+            drift, compared = await audit(platform)
+        assert drift == []
+        assert compared > 0
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def flow(request: pytest.FixtureRequest, mongodb_uri: str, tmp_path: Path) -> Iterator[Flow]:
+    kafka = request.getfixturevalue("kafka").bootstrap if request.param == "kafka" else None
+    settings = flow_settings(mongodb_uri, tmp_path, kafka_bootstrap_servers=kafka)
+    with serving(settings) as url:
+        yield Flow(url, settings)
+
+
+async def test_what_households_sign_is_what_everybody_sees(flow: Flow) -> None:
+    assert await demo.run(flow.url, HOUSEHOLDS, SEED, Console(file=io.StringIO()))
+    await flow.check_audit()
+    await check_inboxes(flow)
+    await check_replay(flow)
+    await check_withdrawal(flow)
+
+
+async def check_inboxes(flow: Flow) -> None:
+    """Every signer was told once, and an event's trace names those who were to hear of it."""
+    async with flow.platform() as platform, flow.http() as http:
+        archived = await platform.archives["pledges"].read(0, 10_000)
+        signed = [event for event in map(decode, archived) if isinstance(event, PledgeSigned)]
+        assert len(signed) == len({event.pledge_id for event in signed}) == HOUSEHOLDS
+        for event in signed:
+            inbox = (await http.get(f"/notifier/inbox/{event.signer}")).raise_for_status().json()
+            kinds = Counter(message["kind"] for message in inbox["messages"])
+            assert kinds["pledge.signed"] == 1, kinds
+        found = await trace(platform, signed[0].envelope.id)
+        assert found and found.event == signed[0].envelope and found.trace_id
+        assert {step.group: step.state for step in found.steps} == dict.fromkeys(
+            platform.runtimes, "consumed"
+        )
+
+
+async def check_replay(flow: Flow) -> None:
+    """A dashboard rebuilt from the archive is the same dashboard."""
+    before = await flow.dashboard()
+    async with flow.platform() as platform:
+        handled = [count async for count in replay(platform, GROUP)]
+        assert handled[-1] >= HOUSEHOLDS
+        generation = await platform.stores["notifier"].database["generations"].find_one({"_id": GROUP})
+        assert generation and generation["generation"] == 1
+    assert await flow.dashboard() == before
+
+
+async def check_withdrawal(flow: Flow) -> None:
+    """A household takes its pledge back: its county counts one less, and nobody else does."""
+    before = await flow.dashboard()
+    async with flow.http() as http:
+        api = demo.Api(http)
+        (campaign,) = await api.get("/pledges/campaigns")
+        household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]
+        path = f"/pledges/campaigns/{campaign['id']}/pledges"
+        pledge = await api.post(path, household.form, household.key)  # answered once more, not signed again
+        body = {"phone": household.form["phone"], "reason": "搬家"}
+        await api.post(f"/pledges/signings/{pledge['id']}/withdraw", body, "withdraw")
+    await flow.check_audit()
+    after = await flow.dashboard()
+    expected = {county["code"]: county["counted"] for county in before["by_county"]}
+    expected[county_of(household.community)] -= 1
+    assert {county["code"]: county["counted"] for county in after["by_county"]} == expected
+    assert after["totals"]["signed"] == HOUSEHOLDS
+    assert after["totals"]["withdrawn"] == 1

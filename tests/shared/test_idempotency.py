@@ -1,0 +1,81 @@
+"""A POST with an Idempotency-Key can be repeated: one effect, one answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from toy_hosts import Hosts
+
+
+@pytest.fixture
+async def http(plain_hosts: Hosts) -> AsyncIterator[httpx.AsyncClient]:
+    host = await plain_hosts.prepare()
+    transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://toy/ledger") as client:
+        await client.post("/accounts", json={"id": "acc"})
+        yield client
+
+
+async def pay(http: httpx.AsyncClient, key: str, amount: int = 5, account: str = "acc") -> httpx.Response:
+    path = f"/accounts/{account}/payments"
+    return await http.post(path, json={"amount": amount}, headers={"Idempotency-Key": key})
+
+
+async def balance(http: httpx.AsyncClient) -> int:
+    found: int = (await http.get("/accounts/acc")).json()["balance"]
+    return found
+
+
+async def test_a_repetition_gets_the_same_answer_and_has_no_effect(http: httpx.AsyncClient) -> None:
+    first = await pay(http, "k1")
+    await pay(http, "k2")
+    again = await pay(http, "k1")
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["etag"] == first.headers["etag"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert await balance(http) == 10
+
+
+async def test_a_repeated_creation_is_answered_with_its_201(http: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "open"}
+    first = await http.post("/accounts", json={"id": "new"}, headers=headers)
+    again = await http.post("/accounts", json={"id": "new"}, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json() == {"id": "new", "version": 1, "balance": 0}
+
+
+async def test_the_same_key_with_another_body_is_422(http: httpx.AsyncClient) -> None:
+    await pay(http, "k1", 5)
+    answer = await pay(http, "k1", 6)
+    assert answer.status_code == 422
+    assert answer.json()["type"].endswith("/idempotency-key-reused")
+    assert await balance(http) == 5
+
+
+async def test_the_same_key_on_another_path_is_422(http: httpx.AsyncClient) -> None:
+    await http.post("/accounts", json={"id": "other"})
+    await pay(http, "k1")
+    assert (await pay(http, "k1", account="other")).status_code == 422
+    assert (await http.get("/accounts/other")).json()["balance"] == 0
+
+
+async def test_concurrent_requests_with_one_key_have_one_effect_and_one_answer(
+    http: httpx.AsyncClient,
+) -> None:
+    answers = await asyncio.gather(*(pay(http, "k1") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert await balance(http) == 5
+
+
+async def test_a_refused_request_does_not_use_its_key_up(http: httpx.AsyncClient) -> None:
+    assert (await pay(http, "k1", 2000)).status_code == 422
+    assert (await pay(http, "k1", 5)).status_code == 200
+    assert await balance(http) == 5
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129])
+async def test_a_key_has_1_to_128_characters(http: httpx.AsyncClient, key: str) -> None:
+    assert (await pay(http, key)).status_code == 422
+    assert await balance(http) == 0
