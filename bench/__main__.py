@@ -30,15 +30,21 @@ Row = StrEnum("Row", {row: row for row in ROWS})  # type: ignore[misc]
 console = Console()
 
 
-async def measured(given: Parts, rows: list[str]) -> list[tuple[str, Figure]]:
-    """The figures of some rows; a row that breaks is told and does not stop the others."""
-    found = []
+async def measured(given: Parts, rows: list[str]) -> tuple[list[tuple[str, Figure]], list[str]]:
+    """The figures of some rows, and the rows that broke: those are told and do not stop the others."""
+    found, broken = [], []
     for number, row in enumerate(rows, 1):
         with console.status(f"{number}/{len(rows)} {row}: {ROWS[row].__doc__}"):
-            for figure in await ROWS[row](given):
-                found.append((row, figure))
-                console.print(*report.cells(row, figure)[1:], figure.note, sep=" · ", highlight=False)
-    return found
+            try:
+                figures = await ROWS[row](given)
+            except Exception as error:
+                console.print(f"[red]{row}: {error!r}")
+                broken.append(row)
+                continue
+        for figure in figures:
+            found.append((row, figure))
+            console.print(*report.cells(row, figure)[1:], figure.note, sep=" · ", highlight=False)
+    return found, broken
 
 
 def main(
@@ -54,12 +60,14 @@ def main(
         parts(seconds=seconds, pairs=pairs, full=full) as given,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        found = runner.run(measured(given, list(rows or ROWS)))
-        if not rows:
+        found, broken = runner.run(measured(given, list(rows or ROWS)))
+        if not rows and not broken:
             machine = runner.run(report.machine(given))
             command = "make bench" if (seconds, pairs, full) == (4.0, 3, False) else "python -m bench"
             report.write(found, machine, given, command)
     console.print(report.table(found))
+    if broken:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

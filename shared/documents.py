@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from shared.events import Event
 from shared.ids import new_id
@@ -41,8 +41,22 @@ class Document(BaseModel):
     id: str = Field(default_factory=new_id)
     version: int = 0
 
-    _events: list[Event] = PrivateAttr(default_factory=list)
-    _stored: dict[str, Any] = PrivateAttr(default_factory=dict)
+    # Slots and not private attributes: pydantic finds those in Python, and these are hot.
+    __slots__ = ("_events", "_stored")
+    if TYPE_CHECKING:
+        _events: list[Event]
+        _stored: dict[str, Any]
+
+    def model_post_init(self, _: Any) -> None:
+        """Begin with nothing recorded and nothing stored."""
+        object.__setattr__(self, "_events", [])
+        object.__setattr__(self, "_stored", {})
+
+    def clone(self) -> Self:
+        """A copy that can be changed without changing this one; the events recorded so far come along."""
+        copy = self.model_copy(deep=True)
+        copy._events, copy._stored = list(self._events), self._stored
+        return copy
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -5,9 +5,9 @@ On the wire an event is a CloudEvent 1.0: the envelope carries the attributes, t
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict
 
 from shared.personal import PersonId, personal_fields
 
@@ -66,7 +66,10 @@ class Event(BaseModel):
     sealed: str | None = None
     """The personal fields in a box (base64), where the event carries any."""
 
-    _envelope: Envelope | None = PrivateAttr(None)
+    # A slot and not a private attribute: pydantic finds those in Python, and this one is hot.
+    __slots__ = ("_delivered",)
+    if TYPE_CHECKING:
+        _delivered: Envelope
 
     def __init_subclass__(cls, *, name: str = "", version: int = 1, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -86,9 +89,10 @@ class Event(BaseModel):
     @property
     def envelope(self) -> Envelope:
         """The attributes it was delivered with. Raises RuntimeError before delivery."""
-        if self._envelope is None:
-            raise RuntimeError("the event was not delivered, it has no envelope")
-        return self._envelope
+        try:
+            return self._delivered
+        except AttributeError:
+            raise RuntimeError("the event was not delivered, it has no envelope") from None
 
     @property
     def person_id(self) -> PersonId | None:
@@ -108,5 +112,5 @@ def decode(envelope: Envelope) -> Event | Undecodable | None:
         event = model.model_validate_json(envelope.data)
     except ValueError as error:
         return Undecodable(envelope, str(error))
-    event._envelope = envelope
+    object.__setattr__(event, "_delivered", envelope)
     return event

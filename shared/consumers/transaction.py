@@ -80,7 +80,7 @@ class Transaction:
         """A document of the own service, with what earlier events of the batch did to it."""
         key = (model, document_id)
         if key in self._documents:
-            return self._documents[key][0].model_copy(deep=True)  # type: ignore[return-value]
+            return self._documents[key][0].clone()  # type: ignore[return-value]
         collection = self._store.collection(model)
         stored = await collection.find_one({"_id": document_id}, session=self._session)
         return None if stored is None else model.of_stored(stored)

@@ -6,9 +6,9 @@ away and made anew instead of being trusted to recover.
 
 import asyncio
 import importlib.util
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -17,21 +17,13 @@ from aiokafka.errors import KafkaError
 from shared.archive import Archive
 from shared.events import Envelope
 from shared.log.interface import LoadCursors, Partition, Slice
-from shared.log.kafka_publisher import Publisher
+from shared.log.kafka_publisher import DEADLINE, Publisher, bounded
 from shared.log.wire import from_record, source_of, topic_of
 from shared.store.driver import Client
 
-T = TypeVar("T")
-DEADLINE = 10.0
-"""Seconds that any call to the broker may take."""
 HEAL = 2000
 """Events read from the archive at a time to fill a gap."""
 log = structlog.get_logger()
-
-
-async def bounded(call: Awaitable[T], seconds: float = DEADLINE) -> T:
-    """Wait for a broker call no longer than that. Raises TimeoutError."""
-    return await asyncio.wait_for(call, seconds)
 
 
 class KafkaLog:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -20,10 +20,35 @@ from shared.telemetry import PUBLISH_LAG
 
 BATCH = 2000
 DEADLINE = 10.0
+"""Seconds that any call to the broker may take."""
 IDLE_CHECK = 3.0
 """Seconds between looks whether the topic still has what was published."""
 TOPIC_CONFIG = {"retention.ms": str(7 * 24 * 3600 * 1000), "compression.type": "producer"}
+T = TypeVar("T")
 log = structlog.get_logger()
+
+
+async def bounded(call: Awaitable[T], seconds: float = DEADLINE) -> T:
+    """Wait for a broker call no longer than that. Raises TimeoutError.
+
+    Unlike `asyncio.wait_for` it does not wait for the call to accept its cancellation: with the broker
+    away, `stop()` of aiokafka never does.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_ignore)
+    if not task.done():
+        raise TimeoutError
+    return task.result()
+
+
+def _ignore(task: "asyncio.Future[Any]") -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 @dataclass
@@ -39,15 +64,15 @@ async def create_topics(bootstrap: str, topics: Sequence[str], replication: int)
     """Create the topics as declared here; those that exist are left alone."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=8000)
     try:
-        await asyncio.wait_for(admin.start(), DEADLINE)
+        await bounded(admin.start())
         new = [NewTopic(topic, PARTITIONS, replication, topic_configs=TOPIC_CONFIG) for topic in topics]
-        answer = await asyncio.wait_for(admin.create_topics(new), DEADLINE)
+        answer = await bounded(admin.create_topics(new))
         for error in answer.topic_errors:
             if error[1] not in (0, TopicAlreadyExistsError.errno):
                 raise for_code(error[1])(error[2])
     finally:
         with suppress(Exception):
-            await asyncio.wait_for(admin.close(), 3)
+            await bounded(admin.close(), 3)
 
 
 class Publisher:
@@ -126,15 +151,15 @@ class Publisher:
             metadata_max_age_ms=10_000,
         )
         self._producer = producer
-        await asyncio.wait_for(producer.start(), DEADLINE)
-        await asyncio.wait_for(producer.partitions_for(self._topic), DEADLINE)
+        await bounded(producer.start())
+        await bounded(producer.partitions_for(self._topic))
 
     async def disconnect(self) -> None:
         """Throw the producer away, within a bounded time."""
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), 3)
+                await bounded(producer.stop(), 3)
 
     async def _load(self) -> Published:
         row = await self._state.find_one({"_id": self._archive.source})
@@ -152,7 +177,7 @@ class Publisher:
             by_partition[event.partition].append((event, last[event.partition]))
             last[event.partition] = event.position
         sending = [self._send(partition, events) for partition, events in by_partition.items()]
-        offsets = await asyncio.wait_for(asyncio.gather(*sending), DEADLINE)
+        offsets = await bounded(asyncio.gather(*sending))
         for partition, offset in zip(by_partition, offsets, strict=True):
             published.offsets[partition] = offset
         published.position, published.last = batch[-1].position, last
@@ -195,11 +220,11 @@ async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
         bootstrap_servers=bootstrap, enable_auto_commit=False, request_timeout_ms=8_000
     )
     try:
-        await asyncio.wait_for(consumer.start(), DEADLINE)
+        await bounded(consumer.start())
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
         consumer.assign(partitions)
-        ends = await asyncio.wait_for(consumer.end_offsets(partitions), DEADLINE)
+        ends = await bounded(consumer.end_offsets(partitions))
         return {tp.partition: offset for tp, offset in ends.items()}
     finally:
         with suppress(Exception):
-            await asyncio.wait_for(consumer.stop(), 3)
+            await bounded(consumer.stop(), 3)

@@ -77,7 +77,7 @@ class Platform:
         return next(container for container in self.containers(service) if container.startswith(host))
 
     def demo(self, output: Path) -> subprocess.Popen[bytes]:
-        """Start `jinguo demo` against the gateway; what it waits for may take as long as a busy machine does."""
+        """Start `jinguo demo` against the gateway, patient enough for a busy machine."""
         patient = f"from jinguo import cli, demo; demo.PATIENCE = {PATIENCE}; cli.app()"
         options = ["--url", self.url, "--households", str(HOUSEHOLDS)]
         command = [sys.executable, "-c", patient, "demo", *options]
