@@ -2,8 +2,6 @@
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 import orjson
@@ -67,15 +65,24 @@ def current_cause() -> str | None:
     return _cause.get()
 
 
-@contextmanager
-def traced(traceparent: str | None, cause: str | None = None) -> Iterator[None]:
-    """Work under a trace context (and on behalf of an event): logs and committed events carry it on."""
-    tokens = _traceparent.set(traceparent), _cause.set(cause)
-    try:
-        yield
-    finally:
-        _traceparent.reset(tokens[0])
-        _cause.reset(tokens[1])
+class traced:  # reads as a function
+    """Work under a trace context (and on behalf of an event): logs and committed events carry it on.
+
+    A class because it stands around every event: a generator costs twice as much.
+    """
+
+    __slots__ = ("_cause", "_tokens", "_traceparent")
+
+    def __init__(self, traceparent: str | None, cause: str | None = None) -> None:
+        self._traceparent = traceparent
+        self._cause = cause
+
+    def __enter__(self) -> None:
+        self._tokens = _traceparent.set(self._traceparent), _cause.set(self._cause)
+
+    def __exit__(self, *_: object) -> None:
+        _traceparent.reset(self._tokens[0])
+        _cause.reset(self._tokens[1])
 
 
 def _with_trace(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

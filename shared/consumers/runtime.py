@@ -7,7 +7,8 @@ So an event takes effect exactly once, whatever is killed or delivered twice.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
@@ -41,6 +42,10 @@ class UnreadableEvent(Exception):
     """The event's data does not fit its model."""
 
 
+class _TooSlow(Exception):
+    """Rolls a batch back whose handler did not return."""
+
+
 class _StaysParked(Exception):
     """Rolls a retry back."""
 
@@ -55,6 +60,7 @@ class Runtime:
         self.parking = Parking(store.database, consumer.group)
         self.on_committed: Callable[[], None] = lambda: None
         self._log = log_
+        self._handling = ""
         self._batches = store.database["batches"]
         self._looked = time.monotonic()
 
@@ -104,6 +110,8 @@ class Runtime:
         while slices:
             try:
                 slices, attempt = await self._commit(slices, failed), 0
+            except _TooSlow:
+                continue
             except PyMongoError as error:
                 if not is_transient(error) and await self._isolate(slices, failed, error):
                     return
@@ -137,17 +145,18 @@ class Runtime:
         async with transaction(self.store.client) as session:
             held = await self.parking.held([event.subject for event in events], session)
             tx = Transaction(self.store, session, self.table_name)
-            for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
-                if index and time.monotonic() > ends:
-                    slices, rest = _cut(slices, index)
-                    break
-                if event is None:
-                    continue
-                if envelope.subject in held:
-                    parked.append((envelope, None))
-                elif reason := await self._handle(event, envelope, tx, failed):
-                    parked.append((envelope, reason))
-                    held.add(envelope.subject)
+            async with self._in_time(failed):
+                for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
+                    if index and time.monotonic() > ends:
+                        slices, rest = _cut(slices, index)
+                        break
+                    if event is None:
+                        continue
+                    if envelope.subject in held:
+                        parked.append((envelope, None))
+                    elif reason := await self._handle(event, envelope, tx, failed):
+                        parked.append((envelope, reason))
+                        held.add(envelope.subject)
             await self.cursors.advance(slices, session)
             await tx.flush()
             if parked:
@@ -155,6 +164,19 @@ class Runtime:
             await self._batches.insert_one(self._batch(slices, now()), session=session)
         self._announce(slices, tx)
         return rest
+
+    @asynccontextmanager
+    async def _in_time(self, failed: dict[str, str]) -> AsyncIterator[None]:
+        """Bound the handlers: one timer a batch, which ends long before, and not one an event.
+
+        Raises _TooSlow, with the handler under way among the `failed`.
+        """
+        try:
+            async with asyncio.timeout(HANDLER_SECONDS):
+                yield
+        except TimeoutError:
+            failed[self._handling] = f"TimeoutError: took longer than {HANDLER_SECONDS:.0f} s"
+            raise _TooSlow from None
 
     async def _decode(self, envelopes: Sequence[Envelope]) -> list[Event | Undecodable | None]:
         """The events this consumer handles, opened if it may; None for the others."""
@@ -180,12 +202,12 @@ class Runtime:
         """Run the handler. Returns why it failed, or None."""
         if envelope.id in failed:
             return failed[envelope.id]
+        self._handling = envelope.id
         with traced(envelope.traceparent, envelope.id):
             try:
                 if isinstance(event, Undecodable):
                     raise UnreadableEvent(event.reason)
-                async with asyncio.timeout(HANDLER_SECONDS):
-                    await self.consumer.handlers[type(event)](event, tx)
+                await self.consumer.handlers[type(event)](event, tx)
             except Exception as error:
                 tx.drop()
                 if is_transient(error) and not isinstance(error, TimeoutError):
@@ -241,7 +263,7 @@ class Runtime:
             if is_transient(error):
                 return False
             failed[envelope.id] = repr(error)
-        except _StaysParked:
+        except (_StaysParked, _TooSlow):
             pass
         if failed:
             await self.parking.failed(row, failed[envelope.id])
@@ -251,8 +273,9 @@ class Runtime:
         generation = await self.cursors.live(session)  # no batch may have told us of a rebuild
         tx = Transaction(self.store, session, lambda table: table_of(table, generation))
         [event] = await self._decode([envelope])
-        if event is not None and await self._handle(event, envelope, tx, failed):
-            raise _StaysParked
+        async with self._in_time(failed):
+            if event is not None and await self._handle(event, envelope, tx, failed):
+                raise _StaysParked
         await tx.flush()
         if tx.has_documents:
             self.store.changed.set()

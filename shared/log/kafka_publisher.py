@@ -31,8 +31,8 @@ log = structlog.get_logger()
 async def bounded(call: Awaitable[T], seconds: float = DEADLINE) -> T:
     """Wait for a broker call no longer than that. Raises TimeoutError.
 
-    Unlike `asyncio.wait_for` it does not wait for the call to accept its cancellation: with the broker
-    away, `stop()` of aiokafka never does.
+    Two things aiokafka does with the broker away would end us for good: not to accept its cancellation
+    (`asyncio.wait_for` waits for that), and to let the cancellation of a task of its own out of a call.
     """
     task = asyncio.ensure_future(call)
     try:
@@ -41,7 +41,7 @@ async def bounded(call: Awaitable[T], seconds: float = DEADLINE) -> T:
         if not task.done():
             task.cancel()
             task.add_done_callback(_ignore)
-    if not task.done():
+    if not task.done() or task.cancelled():
         raise TimeoutError
     return task.result()
 
