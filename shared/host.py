@@ -139,7 +139,11 @@ class Host:
             while True:
                 try:
                     await work()
-                except Exception as error:
+                except (Exception, asyncio.CancelledError) as error:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise
+                    # A library may let the cancellation of a task of its own out: no reason for us to end.
                     log.exception("background work failed", work=name, error=repr(error))
                     await asyncio.sleep(1)
 

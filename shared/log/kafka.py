@@ -21,6 +21,8 @@ from shared.log.kafka_publisher import DEADLINE, Publisher, bounded
 from shared.log.wire import from_record, source_of, topic_of
 from shared.store.driver import Client
 
+CONNECT = 5.0
+"""Seconds to join a group: started while the broker is coming up, it hangs, and a new attempt is quicker."""
 HEAL = 2000
 """Events read from the archive at a time to fill a gap."""
 log = structlog.get_logger()
@@ -133,7 +135,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         )
         consumer.subscribe(self._topics, listener=self)
         try:
-            await bounded(consumer.start())
+            await bounded(consumer.start(), CONNECT)
         except BaseException:
             await _stop(consumer)
             raise

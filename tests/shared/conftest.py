@@ -1,5 +1,6 @@
 """Hosts of the toy service, on either log."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ async def kafka_hosts(mongodb_uri: str, kafka: KafkaBroker, tmp_path: Path) -> A
     made = Hosts(toy_settings(mongodb_uri, kafka.bootstrap, tmp_path))
     yield made
     await made.close()
+    gc.collect()  # what a test leaks is told now, to that test
 
 
 @pytest.fixture

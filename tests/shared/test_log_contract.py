@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
 from shared.log.interface import Cursor, Partition, Slice, Subscription
+from shared.log.kafka_publisher import bounded
 from shared.log.wire import topic_of
 from shared.relay import Relay
 from shared.store.driver import PyMongoError, transaction
@@ -486,6 +487,10 @@ async def test_another_replica_relays_within_5_s_after_the_holder_vanished(hosts
     assert await entries(store, "acc") == [[1, 2]]
 
 
+leaks_connections = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""aiokafka leaves connections open in clients that are given up while the broker is away."""
+
+
 # ── Kafka only ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -505,6 +510,7 @@ async def records(bootstrap: str, topic: str) -> list[Any]:
         await consumer.stop()
 
 
+@leaks_connections
 async def test_commands_succeed_while_the_broker_is_dead_and_all_arrive(
     kafka_hosts: Hosts, kafka: KafkaBroker
 ) -> None:
@@ -525,6 +531,7 @@ async def test_commands_succeed_while_the_broker_is_dead_and_all_arrive(
     assert await counted(store) == 20
 
 
+@leaks_connections
 async def test_a_wiped_broker_is_refilled_and_nothing_takes_effect_twice(
     kafka_hosts: Hosts, kafka: KafkaBroker
 ) -> None:
@@ -544,6 +551,7 @@ async def test_a_wiped_broker_is_refilled_and_nothing_takes_effect_twice(
     assert len({dict(record.headers)["ce_id"] for record in found}) == 30
 
 
+@leaks_connections
 async def test_offsets_from_before_a_wipe_do_not_hide_events_from_after_it(
     kafka_hosts: Hosts, kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -654,3 +662,25 @@ async def test_a_partition_taken_over_while_mongodb_was_away_is_noticed(
         assert await one.stalled()
     finally:
         await one.close()
+
+
+async def test_a_broker_call_that_never_accepts_its_cancellation_is_left_behind() -> None:
+    over = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    with pytest.raises(TimeoutError):
+        await bounded(stubborn(), 0.01)
+    over.set()
+    await asyncio.sleep(0)
+
+
+async def test_a_broker_call_that_was_cancelled_from_inside_does_not_cancel_its_caller() -> None:
+    async def stop() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(TimeoutError):
+        await bounded(stop(), 1)
