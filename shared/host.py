@@ -160,6 +160,7 @@ class Host:
         for relay in self._relays:
             with suppress(Exception):
                 await asyncio.wait_for(relay.lease.release(), 2)
+        self.vault.close()
         self.client.close()
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────

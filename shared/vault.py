@@ -26,7 +26,7 @@ from shared.settings import Settings
 from shared.store.driver import Binary, Client, DuplicateKeyError
 from shared.store.grouping import Grouped
 
-POOL = 1000
+POOL = 250
 """Keys made at a time."""
 ERASURE_SECONDS = 5
 """An erased person's key may live on in a process's cache for so long."""
@@ -82,6 +82,11 @@ class Vault:
         except InvalidTag:
             raise RuntimeError("主密钥与密钥库不符 / The master key does not fit the vault") from None
         await self._refill()
+
+    def close(self) -> None:
+        """Make no more keys."""
+        if self._refill_task is not None:
+            self._refill_task.cancel()
 
     def _wrap(self, person: PersonId, key: bytes) -> bytes:
         return _encrypt(self._master, key, person)

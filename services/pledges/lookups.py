@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary, proxy
+from weakref import WeakKeyDictionary, proxy
 
 from cachetools import TTLCache
 
@@ -16,6 +16,8 @@ from .domain.campaign import Campaign
 from .domain.fraud import SUSTAINED, ListEntry, ListKind
 from .domain.pledge import Pledge
 
+STRIPES = 4096
+"""Locks that all keys share: two keys with one lock wait for each other now and then, to no harm."""
 CACHED_SECONDS = 1.0
 """How long another replica's change may stay unseen here."""
 MOST_LISTED = 20_000
@@ -29,7 +31,7 @@ class Lookups:
         self._store: Store = proxy(store)
         self._cache: TTLCache[str, Any] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
         self._forms: Grouped[str, list[datetime]] = Grouped(self._forms_of)
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks = [asyncio.Lock() for _ in range(STRIPES)]
 
     @classmethod
     def of(cls, store: Store) -> "Lookups":
@@ -75,14 +77,11 @@ class Lookups:
         return [times[key] for key in phone_keys]
 
     def alone(self, key: str) -> asyncio.Lock:
-        """A lock per key: requests at the same instant must not each see a limit unreached.
+        """A lock for a key: requests at the same instant must not each see a limit unreached.
 
         It holds within this process: with n replicas a burst may reach n times the limit.
         """
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = asyncio.Lock()
-        return lock
+        return self._locks[hash(key) % STRIPES]
 
 
 _known: WeakKeyDictionary[Store, Lookups] = WeakKeyDictionary()
