@@ -1,7 +1,6 @@
 """The list of services. Adding one is: its folder, its contract, and one line here."""
 
 from services.notifier.app import service as notifier
-
 from services.pledges.app import service as pledges
 from shared.service import Service
 

@@ -21,8 +21,6 @@ from shared.log.kafka_publisher import DEADLINE, Publisher, bounded
 from shared.log.wire import from_record, source_of, topic_of
 from shared.store.driver import Client
 
-CONNECT = 5.0
-"""Seconds to join a group: started while the broker is coming up, it hangs, and a new attempt is quicker."""
 HEAL = 2000
 """Events read from the archive at a time to fill a gap."""
 log = structlog.get_logger()
@@ -124,7 +122,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_uncommitted",
-            session_timeout_ms=10_000,
+            session_timeout_ms=7_000,  # below DEADLINE: joining waits so long for a member that has died
             heartbeat_interval_ms=2_000,
             max_poll_interval_ms=60_000,
             metadata_max_age_ms=3_000,  # a topic made after a wipe is found soon
@@ -135,7 +133,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         )
         consumer.subscribe(self._topics, listener=self)
         try:
-            await bounded(consumer.start(), CONNECT)
+            await bounded(consumer.start())
         except BaseException:
             await _stop(consumer)
             raise

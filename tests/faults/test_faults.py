@@ -70,7 +70,7 @@ async def test_frozen_for_longer_than_its_leases_and_sessions(
     worker, _ = await town.worker(), await town.worker()
     await town.open_accounts()
     await town.pay(20)
-    await freeze(worker, town, seconds=11.5 if broker else 5)
+    await freeze(worker, town, seconds=8.5 if broker else 5)
     await town.progress()
     await town.check()
 
