@@ -42,20 +42,22 @@ class Document(BaseModel):
     version: int = 0
 
     # Slots and not private attributes: pydantic finds those in Python, and these are hot.
-    __slots__ = ("_events", "_stored")
+    __slots__ = ("_events", "_opened", "_stored")
     if TYPE_CHECKING:
         _events: list[Event]
+        _opened: bool
         _stored: dict[str, Any]
 
     def model_post_init(self, _: Any) -> None:
         """Begin with nothing recorded and nothing stored."""
         object.__setattr__(self, "_events", [])
         object.__setattr__(self, "_stored", {})
+        object.__setattr__(self, "_opened", False)
 
     def clone(self) -> Self:
         """A copy that can be changed without changing this one; the events recorded so far come along."""
         copy = self.model_copy(deep=True)
-        copy._events, copy._stored = list(self._events), self._stored
+        copy._events, copy._stored, copy._opened = list(self._events), self._stored, self._opened
         return copy
 
     @classmethod

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from weakref import WeakSet
 
 from shared.archive import Archive
 from shared.events import PARTITIONS, Envelope
@@ -25,13 +26,13 @@ class EmbeddedLog:
         self._client = client
         self._prefix = prefix
         self._instance = instance
-        self._signals: list[asyncio.Event] = []
+        self._signals: WeakSet[asyncio.Event] = WeakSet()
 
     def subscribe(self, group: str, sources: Sequence[str], cursors: LoadCursors) -> "EmbeddedSubscription":
         """One process at a time reads for a group: the others wait for its lease."""
         lease = Lease(self._client[f"{self._prefix}_log"]["leases"], f"group:{group}", self._instance, LEASE)
         signal = asyncio.Event()
-        self._signals.append(signal)
+        self._signals.add(signal)
         archives = [Archive(self._client, self._prefix, source) for source in sources]
         return EmbeddedSubscription(archives, cursors, lease, signal)
 

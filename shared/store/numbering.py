@@ -46,6 +46,7 @@ class _Wanted:
         document = model.of_stored(loaded._stored)
         for name in personal_fields(model):
             document.__dict__[name] = getattr(loaded, name)
+        document._opened = loaded._opened
         self.apply(document, number)
         return document
 

@@ -136,6 +136,7 @@ class Store:
         if box and person and personal_fields(type(document)):
             context = f"{document.collection}/{document.id}"
             with_plaintext(document, await self.vault.open_box(person, box, context))
+            document._opened = True
 
     async def find_answer(self, key: str) -> Bson | None:
         """The answer that was stored with an Idempotency-Key."""

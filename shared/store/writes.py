@@ -35,10 +35,12 @@ def _entry(document: Document, version: int, index: int, event: Event) -> Bson:
 
 async def _sealed(document: Document, vault: Vault) -> Bson:
     """The box of the personal fields: new, or opened (and so perhaps changed)."""
-    fields = personal_fields(type(document))
+    values = [getattr(document, name) for name in personal_fields(type(document))]
     person = document.person_id
-    if not fields or person is None or all(getattr(document, name) is None for name in fields):
+    if person is None or all(value is None for value in values):
         return {}
+    if "sealed" in document._stored and not document._opened and None in values:
+        raise RuntimeError(f"{document.collection}: unseal it before changing one of its personal fields")
     box = await vault.seal(person, plaintext(document), f"{document.collection}/{document.id}")
     return {"sealed": Binary(box)}
 
@@ -97,6 +99,7 @@ class Write:
         document = self.document
         document.version = self._fields["version"]
         document._events.clear()
+        document._opened = document._opened or "sealed" in self._fields
         waiting = document._stored.get("outbox", []) + self._outbox
         answers = document._stored.get(idempotency.FIELD, []) + self._answers
         document._stored = document._stored | self._fields | {"outbox": waiting, idempotency.FIELD: answers}

@@ -12,9 +12,11 @@ import pytest
 from toy import Account, until
 from toy_hosts import Hosts, toy_settings
 
+from shared.documents import Document
 from shared.host import Host
 from shared.idempotency import RequestKey, _current
 from shared.mongod import Mongod
+from shared.personal import Personal
 from shared.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
 from shared.store.store import Store
 
@@ -245,6 +247,30 @@ async def test_a_change_that_opens_nothing_keeps_the_box(host: Host, store: Stor
 
 
 # ── an absent database ───────────────────────────────────────────────────────────────────────────────
+
+
+class Card(Document):
+    collection = "cards"
+    person_field = "owner"
+    owner: str
+    name: Personal[str] = None
+    phone: Personal[str] = None
+
+
+async def test_a_personal_field_cannot_be_changed_over_the_others_unseen(host: Host, store: Store) -> None:
+    card = Card(owner=await host.vault.new_person(), name="王小明")
+    await store.commit(card)
+    card.phone = "13900000001"  # the one who made it knows it all
+    await store.commit(card)
+
+    unopened = await store.load(Card, card.id)
+    unopened.phone = "13900000002"
+    with pytest.raises(RuntimeError, match="unseal"):
+        await store.commit(unopened)
+
+    opened = await store.load(Card, card.id)
+    await store.unseal(opened)
+    assert (opened.name, opened.phone) == ("王小明", "13900000001")
 
 
 @pytest.fixture
