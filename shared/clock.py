@@ -9,7 +9,9 @@ _offset = timedelta()
 
 def now() -> datetime:
     """The current instant in UTC, cut to milliseconds: what MongoDB stores is what we computed with."""
-    instant = datetime.now(UTC) + _offset
+    instant = datetime.now(UTC)
+    if _offset:
+        instant += _offset
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 

@@ -5,7 +5,8 @@ sweep finds what neither told (a crash, a lost oplog position), so both may fail
 """
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,8 @@ BATCH = 1000
 """Documents read at a time."""
 SWEEP = 1.0
 """Seconds after which documents are looked through even when nothing woke the relay."""
+SWEEP_SHARED = 0.05
+"""The same while we are busy, where other processes commit too."""
 _PENDING = {"outbox.0": {"$exists": True}}
 log = structlog.get_logger()
 
@@ -43,6 +46,7 @@ class Relay:
         self._head = 0
         self._watch = watch
         self._pass_began: Any = None
+        self._swept = 0.0
         self._elsewhere: asyncio.Task[None] | None = None
         self._unsure = True
         """Whether something may be archived that is not cleared: after a takeover or a failure."""
@@ -52,13 +56,13 @@ class Relay:
         while True:
             try:
                 if not await self._keep_lease():
-                    self._unsure = True
+                    self._unsure, self._swept = True, 0.0
                     await asyncio.sleep(self.lease.seconds / 6)
                     continue
                 if not await self.once():
                     await self._idle()
             except (Fenced, PyMongoError, OSError) as error:
-                self._unsure = True
+                self._unsure, self._swept = True, 0.0
                 log.warning("relay interrupted", service=self._store.service, error=type(error).__name__)
                 await asyncio.sleep(0.2)
 
@@ -68,13 +72,11 @@ class Relay:
         return await self.lease.acquire()
 
     async def once(self) -> int:
-        """One pass over all documents with pending events. Returns how many events were relayed."""
-        self._store.changed.clear()
-        if self._watch:
-            self._pass_began = (await self._store.database.command("ping"))["operationTime"]
+        """One pass over the documents with pending events. Returns how many events were relayed."""
+        models = await self._where_to_look()
         relayed = 0
         oldest: Any = None
-        for model in self._store.models:
+        for model in models:
             while self.lease.held:
                 documents = await self._pending(model)
                 if not documents:
@@ -88,6 +90,19 @@ class Relay:
         if not relayed:
             RELAY_LAG_SECONDS.labels(self._store.service).set(0)
         return relayed
+
+    async def _where_to_look(self) -> Collection[type[Document]]:
+        """Where this process committed; everywhere, when that was not done for a while."""
+        dirty, self._store.dirty = self._store.dirty, set()
+        self._store.changed.clear()
+        if time.monotonic() - self._swept < (SWEEP_SHARED if self._watch else SWEEP) and (
+            dirty or not self._watch
+        ):
+            return dirty
+        if self._watch:
+            self._pass_began = (await self._store.database.command("ping"))["operationTime"]
+        self._swept = time.monotonic()
+        return self._store.models
 
     async def _pending(self, model: type[Document]) -> list[Bson]:
         cursor = self._store.collection(model).find(

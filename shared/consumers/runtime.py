@@ -231,8 +231,8 @@ class Runtime:
     def _announce(self, slices: Sequence[Slice], tx: Transaction) -> None:
         for piece in slices:
             CONSUMED.labels(self.consumer.group, piece.source).inc(len(piece.events))
-        if tx.has_documents:
-            self.store.changed.set()
+        if tx.models:
+            self.store.wake_relay(tx.models)
         self.on_committed()
 
     # ── parked events ────────────────────────────────────────────────────────────────────────────
@@ -277,8 +277,8 @@ class Runtime:
             if event is not None and await self._handle(event, envelope, tx, failed):
                 raise _StaysParked
         await tx.flush()
-        if tx.has_documents:
-            self.store.changed.set()
+        if tx.models:
+            self.store.wake_relay(tx.models)
 
 
 def _cut(slices: Sequence[Slice], count: int) -> tuple[list[Slice], list[Slice]]:

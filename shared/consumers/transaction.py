@@ -126,9 +126,9 @@ class Transaction:
             await collection.bulk_write([write.operation()], session=self._session)
 
     @property
-    def has_documents(self) -> bool:
-        """Whether the batch commits documents, whose events the relay must be woken for."""
-        return bool(self._documents)
+    def models(self) -> set[type[Document]]:
+        """The classes of the documents that the batch commits: the relay must look at them."""
+        return {model for model, _ in self._documents}
 
     def _row(self, table: Table, row_id: RowId) -> Row:
         key = (table, row_id)

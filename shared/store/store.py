@@ -1,7 +1,7 @@
 """The store: load documents, change them by their rules, commit them with their events in one write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
@@ -63,6 +63,8 @@ class Store:
         self.models: list[type[Document]] = []
         self.changed = asyncio.Event()
         """Set after a commit with events: wakes the relay of this process."""
+        self.dirty: set[type[Document]] = set()
+        """The classes whose documents got events since the relay looked."""
         self._timeout = timeout
         self._committed_total = COMMITS.labels(service)
         self._commits: dict[type[Document], Grouped[Write, None]] = {}
@@ -274,7 +276,12 @@ class Store:
             write.done()
         self._committed_total.inc(len(writes))
         if events:
-            self.changed.set()
+            self.wake_relay(type(write.document) for write in writes)
+
+    def wake_relay(self, models: Iterable[type[Document]]) -> None:
+        """Documents of these classes have events waiting."""
+        self.dirty.update(models)
+        self.changed.set()
 
     def _group(self, model: type[Document]) -> Grouped[Write, None]:
         grouped = self._commits.get(model)

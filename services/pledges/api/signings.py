@@ -57,16 +57,16 @@ class Withdrawal(Body):
 async def sign(campaign_id: str, form: Form, store: StoreDep, response: Response) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
     campaign = await lookups.campaign(campaign_id)
-    campaign.check_open(now())
+    at = now()
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     async with lookups.alone(keys.phone):
-        held = holds(await lookups.listed(keys.phone), await lookups.earlier_forms(keys.phone), now())
+        held = holds(await lookups.listed(keys.phone), await lookups.earlier_forms(keys.phone), at)
         fields = form.model_dump(exclude={"community", "consent"})
         pledge = Pledge.signed(
             campaign,
             keys,
             community=form.community,
-            now=now(),
+            now=at,
             signer=await store.vault.new_person(),
             held=held,
             **fields,

@@ -1,7 +1,7 @@
 """How often something may happen within a time."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ class Limit(NamedTuple):
     most: int
     within: timedelta
 
-    def wait(self, times: Iterable[datetime], now: datetime) -> int:
+    def wait(self, times: Sequence[datetime], now: datetime) -> int:
         """Seconds until it may happen once more; 0 when it may happen now."""
+        if not times:
+            return 0
         recent = sorted(time for time in times if time > now - self.within)
         if len(recent) < self.most:
             return 0
