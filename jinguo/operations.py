@@ -42,8 +42,7 @@ async def replay(platform: Platform, group: str, start: int | datetime = 0) -> A
     consumer, store = runtime.consumer, runtime.store
     if not consumer.tables:
         raise NotReplayable(group)
-    row = await store.database["generations"].find_one({"_id": group})
-    old = row["generation"] if row else 0
+    old = await runtime.cursors.live()
     new = old + 1
     await _forget(runtime, new)
     await prepare_tables(store, consumer, new)

@@ -8,7 +8,6 @@ and an event is archived once.
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from shared.documents import Index
 from shared.events import PARTITIONS, Envelope
@@ -113,11 +112,6 @@ class Archive:
         """The first position at or after an instant; past the head when there is none."""
         row = await self._collection.find_one({"time": {"$gte": instant}}, {"_id": 1}, sort=[("_id", 1)])
         return row["_id"] if row else await self.head() + 1
-
-    async def time_of(self, position: int) -> Any:
-        """When the event at a position happened; None past the head."""
-        row = await self._collection.find_one({"_id": position}, {"time": 1})
-        return row["time"] if row else None
 
     def _envelope(self, row: Bson) -> Envelope:
         return Envelope(

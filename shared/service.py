@@ -70,7 +70,6 @@ StoreDep = Annotated[Store, Depends(_store)]
 """`store: StoreDep` in a route."""
 IfMatch = Annotated[str | None, Header(alias="If-Match")]
 """`if_match: IfMatch` in a route that changes one document."""
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
 
 
 def tag(response: Response, document: Document) -> None:

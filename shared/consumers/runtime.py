@@ -7,7 +7,7 @@ So an event takes effect exactly once, whatever is killed or delivered twice.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -58,7 +58,6 @@ class Runtime:
         self.store = store
         self.cursors = Cursors(store.database, consumer.group, log_.name)
         self.parking = Parking(store.database, consumer.group)
-        self.on_committed: Callable[[], None] = lambda: None
         self._log = log_
         self._handling = ""
         self._batches = store.database["batches"]
@@ -73,8 +72,7 @@ class Runtime:
         await self.parking.prepare()
         await create_index(self._batches, Index("kept", [("at", 1)], expire_after=BATCHES_KEPT))
         await create_index(self._batches, Index("group", [("group", 1), ("at", 1)]))
-        row = await self.store.database["generations"].find_one({"_id": self.consumer.group})
-        await prepare_tables(self.store, self.consumer, row["generation"] if row else 0)
+        await prepare_tables(self.store, self.consumer, await self.cursors.live())
 
     async def run(self) -> None:
         """Consume until cancelled; a broken subscription is thrown away and made anew."""
@@ -231,9 +229,7 @@ class Runtime:
     def _announce(self, slices: Sequence[Slice], tx: Transaction) -> None:
         for piece in slices:
             CONSUMED.labels(self.consumer.group, piece.source).inc(len(piece.events))
-        if tx.models:
-            self.store.wake_relay(tx.models)
-        self.on_committed()
+        self.store.wake_relay(tx.models)
 
     # ── parked events ────────────────────────────────────────────────────────────────────────────
 
@@ -258,7 +254,8 @@ class Runtime:
             async with transaction(self.store.client) as session:
                 if not await self.parking.done(row["_id"], session):
                     return True
-                await self._retry_in(session, envelope, failed)
+                tx = await self._retry_in(session, envelope, failed)
+            self.store.wake_relay(tx.models)  # once it is committed: before, there is nothing to see
         except PyMongoError as error:
             if is_transient(error):
                 return False
@@ -269,7 +266,7 @@ class Runtime:
             await self.parking.failed(row, failed[envelope.id])
         return not failed
 
-    async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> None:
+    async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> Transaction:
         generation = await self.cursors.live(session)  # no batch may have told us of a rebuild
         tx = Transaction(self.store, session, lambda table: table_of(table, generation))
         [event] = await self._decode([envelope])
@@ -277,8 +274,7 @@ class Runtime:
             if event is not None and await self._handle(event, envelope, tx, failed):
                 raise _StaysParked
         await tx.flush()
-        if tx.models:
-            self.store.wake_relay(tx.models)
+        return tx
 
 
 def _cut(slices: Sequence[Slice], count: int) -> tuple[list[Slice], list[Slice]]:

@@ -85,11 +85,6 @@ class Transaction:
         stored = await collection.find_one({"_id": document_id}, session=self._session)
         return None if stored is None else model.of_stored(stored)
 
-    async def find_row(self, table: Table, row_id: RowId) -> Bson | None:
-        """A row as it was before this batch."""
-        collection = self._store.database[self._table_name(table)]
-        return await collection.find_one({"_id": row_id}, session=self._session)
-
     def save(self, document: Document) -> None:
         """Commit a document, and the events it recorded, with the batch."""
         origin = current_traceparent(), current_cause()

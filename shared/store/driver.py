@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from bson import Binary
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
     AsyncIOMotorClientSession,
@@ -58,7 +56,6 @@ __all__ = [
     "InsertOne",
     "OperationFailure",
     "PyMongoError",
-    "RawBSONDocument",
     "ReadConcern",
     "ReplaceOne",
     "ReturnDocument",
@@ -69,7 +66,6 @@ __all__ = [
     "connect",
     "guarded",
     "is_transient",
-    "raw",
     "transaction",
 ]
 
@@ -90,11 +86,6 @@ def connect(uri: str) -> Client:
         maxPoolSize=64,
         appname="jinguo",
     )
-
-
-def raw(collection: Collection) -> Collection:
-    """The same collection, handing documents through as undecoded BSON."""
-    return collection.with_options(codec_options=CodecOptions(document_class=RawBSONDocument, tz_aware=True))
 
 
 _AWAY = (

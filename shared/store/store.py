@@ -1,7 +1,7 @@
 """The store: load documents, change them by their rules, commit them with their events in one write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
@@ -93,11 +93,13 @@ class Store:
             stored = await grouped(document_id)
         return None if stored is None else model.of_stored(stored)
 
-    async def load(self, model: type[D], document_id: str) -> D:
-        """The document. Raises NotFound."""
+    async def load(self, model: type[D], document_id: str, *, if_match: str | None = None) -> D:
+        """The document. Raises NotFound, StaleVersion (`if_match` names another version)."""
         document = await self.find(model, document_id)
         if document is None:
             raise NotFound(kind=model.collection)
+        if if_match not in (None, "*", document.etag):
+            raise StaleVersion(current=document.etag)
         return document
 
     async def select(
@@ -122,11 +124,6 @@ class Store:
         """The rows of an aggregation over one collection."""
         async with guarded(self._timeout):
             return await self.collection(model).aggregate(list(pipeline)).to_list(None)
-
-    async def stream(self, model: type[D], where: Mapping[str, Any]) -> AsyncIterator[D]:
-        """All matching documents, for jobs: without a deadline, in the order of their ids."""
-        async for stored in self.collection(model).find(where, sort=[("_id", 1)]):
-            yield model.of_stored(stored)
 
     async def unseal(self, *documents: Document) -> None:
         """Open the personal fields in place; they stay None when the person was erased."""
@@ -204,9 +201,7 @@ class Store:
         Raises NotFound, StaleVersion (`if_match` names another version), and what `rule` raises.
         """
         for attempt in range(ATTEMPTS):
-            document = await self.load(model, document_id)
-            if if_match not in (None, "*", document.etag):
-                raise StaleVersion(current=document.etag)
+            document = await self.load(model, document_id, if_match=if_match)
             rule(document)
             try:
                 return await (self.commit(document, answer) if answer else self.commit(document))
@@ -281,7 +276,8 @@ class Store:
     def wake_relay(self, models: Iterable[type[Document]]) -> None:
         """Documents of these classes have events waiting."""
         self.dirty.update(models)
-        self.changed.set()
+        if self.dirty:
+            self.changed.set()
 
     def _group(self, model: type[Document]) -> Grouped[Write, None]:
         grouped = self._commits.get(model)

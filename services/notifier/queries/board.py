@@ -39,9 +39,9 @@ async def read(store: Store, since: Vector | None) -> Reading:
 
 async def _read(store: Store, since: Vector | None, session: Session) -> Reading:
     database, at = store.database, now()
-    row = await database["generations"].find_one({"_id": GROUP}, session=session)
-    generation = row["generation"] if row else 0
-    found = (await Cursors(database, GROUP, "").positions(session)).get(SOURCE, {})
+    group = Cursors(database, GROUP, "")
+    generation = await group.live(session)
+    found = (await group.positions(session)).get(SOURCE, {})
     cursors = tuple(found.get(partition, 0) for partition in range(PARTITIONS))
     parked = await _parked(store, session)
     vector = Vector(generation, _complete(cursors, parked))

@@ -10,7 +10,7 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
 
-from .signings import check_match, count
+from .signings import count
 from .views import Body, Officer, PledgeRecord, PledgeView, Reason, tagged
 
 router = APIRouter(tags=["reviews"])
@@ -45,8 +45,7 @@ async def count_held(
     pledge_id: str, body: Review, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     async with Lookups.of(store).alone(pledge_id):
-        pledge = await store.load(Pledge, pledge_id)
-        check_match(pledge, if_match)
+        pledge = await store.load(Pledge, pledge_id, if_match=if_match)
         PLEDGE.check(pledge, "count")
         return tagged(response, await count(store, pledge, verified=True, by=body.by))
 

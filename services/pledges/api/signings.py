@@ -15,8 +15,7 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CommunityCode
-from shared.documents import Document
-from shared.problems import AlreadyExists, StaleVersion
+from shared.problems import AlreadyExists
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 
@@ -91,8 +90,7 @@ async def resend_code(
 ) -> PledgeView:
     lookups = Lookups.of(store)
     async with lookups.alone(pledge_id):
-        pledge = await store.load(Pledge, pledge_id)
-        check_match(pledge, if_match)
+        pledge = await store.load(Pledge, pledge_id, if_match=if_match)
         (await lookups.campaign(pledge.campaign_id)).check_open(now())
         await store.unseal(pledge)
         _send_code(store, pledge)
@@ -105,8 +103,7 @@ async def verify(
 ) -> PledgeView:
     key = store.vault.blind_index(code_text(pledge_id, body.code))
     async with Lookups.of(store).alone(pledge_id):  # guesses go one after the other, each is remembered
-        pledge = await store.load(Pledge, pledge_id)
-        check_match(pledge, if_match)
+        pledge = await store.load(Pledge, pledge_id, if_match=if_match)
         if not pledge.accepts(key, now()):
             failed = await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()))
             raise WrongCode(tries_left=WRONG - failed.wrong_codes)
@@ -149,16 +146,9 @@ async def erase(
     pledge_id: str, body: Withdrawal, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     key = phone_key(store.vault.blind_index, body.phone)
-    pledge = await store.load(Pledge, pledge_id)
-    check_match(pledge, if_match)
+    pledge = await store.load(Pledge, pledge_id, if_match=if_match)
     pledge.check_signer(key)
     # Before the commit: after a crash in between the request can be repeated, the phone still fits.
     await store.vault.erase(pledge.signer)
     view = await store.change(Pledge, pledge_id, lambda p: p.erase(key, now()), PledgeView.of)
     return tagged(response, view)
-
-
-def check_match(document: Document, if_match: str | None) -> None:
-    """Raises StaleVersion."""
-    if if_match not in (None, "*", document.etag):
-        raise StaleVersion(current=document.etag)
