@@ -23,7 +23,7 @@ from shared.store.driver import Bson, Client
 from shared.store.store import Store
 from shared.store.writes import Write
 from shared.telemetry import new_traceparent
-from shared.vault import Vault
+from shared.vault import Vault, master_key
 
 CODE = "202003"
 CHUNK = 5000
@@ -91,7 +91,12 @@ async def store_many(
     client: Client, settings: Settings, pledges: AsyncIterator[Bson] | Sequence[Bson]
 ) -> None:
     """Insert pledges in bulk; indexes that are declared exist before."""
-    store = Store(client, settings.database_prefix, "pledges", Vault(client, "", b""))
+    store = Store(
+        client,
+        settings.database_prefix,
+        "pledges",
+        Vault(client, settings.database_prefix, master_key(settings)),
+    )
     await store.prepare(service.documents)
     collection = store.collection(Pledge)
     async for chunk in _chunks(pledges):

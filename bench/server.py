@@ -52,7 +52,7 @@ def _routes(settings: Settings, stores: dict[str, type[Store]], work: Work | Non
     assert settings.mongodb_uri
     prefix = use(settings).database_prefix
     client = connect(settings.mongodb_uri)
-    vault = Vault(client, prefix, master_key(settings))
+    vault = Vault(client, prefix, master_key(settings), timeout=settings.command_timeout)
     service = replace(pledges, routers=[*pledges.routers, router])
     made = {
         name: kind(client, prefix, "pledges", vault, timeout=settings.command_timeout)

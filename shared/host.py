@@ -62,7 +62,7 @@ class Host:
         self.instance = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self.client = connect(settings.mongodb_uri)
         prefix = settings.database_prefix
-        self.vault = Vault(self.client, prefix, master_key(settings))
+        self.vault = Vault(self.client, prefix, master_key(settings), timeout=settings.command_timeout)
         self.log = make_log(settings, self.client, self.instance)
         self.stores = {
             service.name: Store(

@@ -6,7 +6,6 @@ command no write: a new person takes the next key that is already stored.
 
 import asyncio
 import base64
-import hmac
 import os
 import secrets
 from collections import deque
@@ -17,13 +16,15 @@ from typing import Any
 from cachetools import TTLCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from shared.clock import now
 from shared.events import Event
 from shared.ids import new_id
 from shared.personal import PersonId, personal_fields, plaintext, with_plaintext
 from shared.settings import Settings
-from shared.store.driver import Binary, Client, DuplicateKeyError
+from shared.store.driver import Binary, Client, DuplicateKeyError, guarded
 from shared.store.grouping import Grouped
 
 POOL = 250
@@ -47,28 +48,32 @@ def master_key(settings: Settings) -> bytes:
     return base64.b64decode(Path(path).read_bytes())
 
 
-def _encrypt(key: bytes, text: bytes, context: str) -> bytes:
+def _encrypt(key: AESGCM, text: bytes, context: str) -> bytes:
     nonce = os.urandom(_NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, text, context.encode())
+    return nonce + key.encrypt(nonce, text, context.encode())
 
 
-def _decrypt(key: bytes, box: bytes, context: str) -> bytes:
-    return AESGCM(key).decrypt(box[:_NONCE], box[_NONCE:], context.encode())
+def _decrypt(key: AESGCM, box: bytes, context: str) -> bytes:
+    return key.decrypt(box[:_NONCE], box[_NONCE:], context.encode())
 
 
 class Vault:
-    """Gives out persons and seals and opens their data. `open()` first."""
+    """Gives out persons and seals and opens their data. `open()` first.
 
-    def __init__(self, client: Client, prefix: str, master: bytes) -> None:
+    Methods that need MongoDB wait at most `timeout` seconds, then raise Unavailable.
+    """
+
+    def __init__(self, client: Client, prefix: str, master: bytes, *, timeout: float = 1.8) -> None:
         self._keys = client[f"{prefix}_vault"]["keys"]
         self._erased = client[f"{prefix}_vault"]["erased"]
-        self._master = master
-        self._pool: deque[tuple[PersonId, bytes]] = deque()
+        self._master = AESGCM(master)
+        self._timeout = timeout
+        self._pool: deque[tuple[PersonId, AESGCM]] = deque()
         self._refilling = asyncio.Lock()
         self._refill_task: asyncio.Task[None] | None = None
-        self._cache: TTLCache[PersonId, bytes] = TTLCache(maxsize=50_000, ttl=ERASURE_SECONDS)
-        self._fetch: Grouped[PersonId, bytes | None] = Grouped(self._fetch_many)
-        self._index_key = b""
+        self._cache: TTLCache[PersonId, AESGCM] = TTLCache(maxsize=50_000, ttl=ERASURE_SECONDS)
+        self._fetch: Grouped[PersonId, AESGCM | None] = Grouped(self._fetch_many, timeout)
+        self._index: HMAC
 
     async def open(self) -> None:
         """Load or make the key of the blind index; fill the pool of data keys."""
@@ -78,7 +83,7 @@ class Vault:
         stored = await self._keys.find_one({"_id": _INDEX_KEY})
         assert stored is not None
         try:
-            self._index_key = _decrypt(self._master, stored["wrapped"], _INDEX_KEY)
+            self._index = HMAC(_decrypt(self._master, stored["wrapped"], _INDEX_KEY), SHA256())
         except InvalidTag:
             raise RuntimeError("主密钥与密钥库不符 / The master key does not fit the vault") from None
         await self._refill()
@@ -101,30 +106,33 @@ class Vault:
                 for person, key in made
             ]
             await self._keys.insert_many(rows, ordered=False)
-            self._pool.extend(made)
+            self._pool.extend((person, AESGCM(key)) for person, key in made)
 
     async def new_person(self) -> PersonId:
         """A person nobody has been yet, whose key is already stored."""
         if len(self._pool) < POOL // 2 and (self._refill_task is None or self._refill_task.done()):
             self._refill_task = asyncio.create_task(self._refill())
         while not self._pool:
-            await self._refill()
+            async with guarded(self._timeout):
+                await self._refill()
         person, key = self._pool.popleft()
         self._cache[person] = key
         return person
 
     def blind_index(self, value: str) -> str:
         """A keyed HMAC of a personal value: equal values can be matched, nobody can guess them."""
-        return hmac.digest(self._index_key, value.encode(), "sha256")[:20].hex()
+        hmac = self._index.copy()
+        hmac.update(value.encode())
+        return hmac.finalize()[:20].hex()
 
-    async def _fetch_many(self, persons: list[PersonId]) -> list[bytes | Exception | None]:
-        found: dict[PersonId, bytes] = {}
+    async def _fetch_many(self, persons: list[PersonId]) -> list[AESGCM | Exception | None]:
+        found: dict[PersonId, AESGCM] = {}
         async for row in self._keys.find({"_id": {"$in": list(set(persons))}}):
-            found[row["_id"]] = _decrypt(self._master, row["wrapped"], row["_id"])
+            found[row["_id"]] = AESGCM(_decrypt(self._master, row["wrapped"], row["_id"]))
         self._cache.update(found)
         return [found.get(person) for person in persons]
 
-    async def _key(self, person: PersonId) -> bytes | None:
+    async def _key(self, person: PersonId) -> AESGCM | None:
         return self._cache.get(person) or await self._fetch(person)
 
     async def seal(self, person: PersonId, text: bytes, context: str) -> bytes:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, proxy
 
 from cachetools import TTLCache
@@ -22,6 +23,7 @@ CACHED_SECONDS = 1.0
 """How long another replica's change may stay unseen here."""
 MOST_LISTED = 20_000
 _LISTS = "lists"
+T = TypeVar("T")
 
 
 class Lookups:
@@ -29,8 +31,8 @@ class Lookups:
 
     def __init__(self, store: Store) -> None:
         self._store: Store = proxy(store)
-        self._cache: TTLCache[str, Any] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
-        self._forms: Grouped[str, list[datetime]] = Grouped(self._forms_of)
+        self._cache: TTLCache[str, asyncio.Task[Any]] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
+        self._forms: Grouped[str, list[datetime]] = Grouped(self._forms_of, store.timeout)
         self._locks = [asyncio.Lock() for _ in range(STRIPES)]
 
     @classmethod
@@ -43,10 +45,7 @@ class Lookups:
 
     async def campaign(self, campaign_id: str) -> Campaign:
         """A campaign as it was at most a second ago; not to be changed. Raises NotFound."""
-        found: Campaign | None = self._cache.get(campaign_id)
-        if found is None:
-            found = self._cache[campaign_id] = await self._store.load(Campaign, campaign_id)
-        return found
+        return await self._cached(campaign_id, lambda: self._store.load(Campaign, campaign_id))
 
     def forget_campaign(self, campaign_id: str) -> None:
         """It was changed here: read it again."""
@@ -54,11 +53,12 @@ class Lookups:
 
     async def listed(self, phone_key: str) -> ListKind | None:
         """The list a phone is on, as of at most a second ago."""
-        lists: dict[str, ListKind] | None = self._cache.get(_LISTS)
-        if lists is None:
-            entries = await self._store.select(ListEntry, {"revoked_at": None}, limit=MOST_LISTED)
-            lists = self._cache[_LISTS] = {entry.phone_key: entry.kind for entry in entries}
+        lists = await self._cached(_LISTS, self._lists)
         return lists.get(phone_key)
+
+    async def _lists(self) -> dict[str, ListKind]:
+        entries = await self._store.select(ListEntry, {"revoked_at": None}, limit=MOST_LISTED)
+        return {entry.phone_key: entry.kind for entry in entries}
 
     def forget_lists(self) -> None:
         """They were changed here: read them again."""
@@ -75,6 +75,13 @@ class Lookups:
         for row in await self._store.aggregate(Pledge, [{"$match": where}, {"$project": fields}]):
             times[row["phone_key"]].append(row["created_at"])
         return [times[key] for key in phone_keys]
+
+    async def _cached(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` answered within the last second; requests that come together ask once."""
+        reading: asyncio.Task[T] | None = self._cache.get(key)
+        if reading is None or (reading.done() and (reading.cancelled() or reading.exception())):
+            reading = self._cache[key] = asyncio.ensure_future(read())
+        return await asyncio.shield(reading)
 
     def alone(self, key: str) -> asyncio.Lock:
         """A lock for a key: requests at the same instant must not each see a limit unreached.

@@ -63,6 +63,7 @@ __all__ = [
     "UpdateMany",
     "UpdateOne",
     "WriteOp",
+    "away",
     "connect",
     "guarded",
     "is_transient",
@@ -106,6 +107,11 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
+def away() -> Unavailable:
+    """What callers are told when MongoDB is away or too slow."""
+    return Unavailable("数据库暂时不可用 / The database is away")
+
+
 @asynccontextmanager
 async def guarded(seconds: float) -> AsyncIterator[None]:
     """Bound what a caller waits for MongoDB. Raises Unavailable when it is away or too slow."""
@@ -114,7 +120,7 @@ async def guarded(seconds: float) -> AsyncIterator[None]:
             yield
     except (TimeoutError, PyMongoError) as error:
         if is_transient(error):
-            raise Unavailable("数据库暂时不可用 / The database is away") from error
+            raise away() from error
         raise
 
 

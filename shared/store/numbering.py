@@ -60,7 +60,7 @@ class Numbering:
         self._store = store
         self._model = model
         self._last: dict[str, int] = {}
-        self._grouped: Grouped[_Wanted, Document] = Grouped(self._run)
+        self._grouped: Grouped[_Wanted, Document] = Grouped(self._run, store.timeout)
 
     async def commit(
         self,
@@ -79,7 +79,7 @@ class Numbering:
         try:
             while open_ := [index for index in range(len(wanted)) if index not in results]:
                 await self._round(wanted, open_, results)
-        except Exception:
+        except BaseException:  # a cancellation too: out of time
             self._last.clear()  # what was written before the failure is not known
             raise
         return [results[index] for index in range(len(wanted))]

@@ -65,7 +65,7 @@ class Store:
         """Set after a commit with events: wakes the relay of this process."""
         self.dirty: set[type[Document]] = set()
         """The classes whose documents got events since the relay looked."""
-        self._timeout = timeout
+        self.timeout = timeout
         self._committed_total = COMMITS.labels(service)
         self._commits: dict[type[Document], Grouped[Write, None]] = {}
         self._loads: dict[type[Document], Grouped[str, Bson | None]] = {}
@@ -88,9 +88,8 @@ class Store:
         """The document, or None. Concurrent loads go to MongoDB together."""
         grouped = self._loads.get(model)
         if grouped is None:
-            grouped = self._loads[model] = Grouped(lambda ids: self._load_many(model, ids))
-        async with guarded(self._timeout):
-            stored = await grouped(document_id)
+            grouped = self._loads[model] = Grouped(lambda ids: self._load_many(model, ids), self.timeout)
+        stored = await grouped(document_id)
         return None if stored is None else model.of_stored(stored)
 
     async def load(self, model: type[D], document_id: str, *, if_match: str | None = None) -> D:
@@ -111,24 +110,23 @@ class Store:
         limit: int = 100,
     ) -> list[D]:
         """Documents by a query; queries with a name live in the service's `queries.py`."""
-        async with guarded(self._timeout):
+        async with guarded(self.timeout):
             cursor = self.collection(model).find(where, sort=list(sort) or None, limit=limit)
             return [model.of_stored(stored) for stored in await cursor.to_list(None)]
 
     async def count(self, model: type[Document], where: Mapping[str, Any], *, limit: int) -> int:
         """How many documents match, counted up to `limit`."""
-        async with guarded(self._timeout):
+        async with guarded(self.timeout):
             return await self.collection(model).count_documents(where, limit=limit)
 
     async def aggregate(self, model: type[Document], pipeline: Sequence[Mapping[str, Any]]) -> list[Bson]:
         """The rows of an aggregation over one collection."""
-        async with guarded(self._timeout):
+        async with guarded(self.timeout):
             return await self.collection(model).aggregate(list(pipeline)).to_list(None)
 
     async def unseal(self, *documents: Document) -> None:
         """Open the personal fields in place; they stay None when the person was erased."""
-        async with guarded(self._timeout):
-            await asyncio.gather(*(self._unseal(document) for document in documents))
+        await asyncio.gather(*(self._unseal(document) for document in documents))
 
     async def _unseal(self, document: Document) -> None:
         box, person = document._stored.get("sealed"), document.person_id
@@ -139,7 +137,7 @@ class Store:
 
     async def find_answer(self, key: str) -> Bson | None:
         """The answer that was stored with an Idempotency-Key."""
-        async with guarded(self._timeout):
+        async with guarded(self.timeout):
             for model in self.models:
                 where = {f"{idempotency.FIELD}.key": key, f"{idempotency.FIELD}.0": {"$exists": True}}
                 stored = await self.collection(model).find_one(where, {f"{idempotency.FIELD}.$": 1})
@@ -167,9 +165,8 @@ class Store:
         `answer` makes the route's answer from the committed document; with an Idempotency-Key it is
         stored in the same write. Raises VersionConflict, AlreadyExists, Unavailable.
         """
-        async with guarded(self._timeout):
-            write = await self._prepare(document, answer)
-            await self._group(type(document))(write)
+        write = await self._prepare(document, answer)
+        await self._group(type(document))(write)
         self._committed([write])
         return answer(document) if answer else document
 
@@ -221,13 +218,11 @@ class Store:
         numbering = self._numbering.get(type(document))
         if numbering is None:
             numbering = self._numbering[type(document)] = Numbering(self, type(document))
-        async with guarded(self._timeout):
-            committed = await numbering.commit(document, series, apply, answer)
-        return answer(committed)
+        return answer(await numbering.commit(document, series, apply, answer))
 
     async def commit_all(self, *documents: Document) -> None:
         """Commit several documents in one transaction: for the rare change that needs it."""
-        async with guarded(self._timeout):
+        async with guarded(self.timeout):
             for attempt in range(ATTEMPTS):
                 try:
                     await self._commit_all(documents)
@@ -282,7 +277,9 @@ class Store:
     def _group(self, model: type[Document]) -> Grouped[Write, None]:
         grouped = self._commits.get(model)
         if grouped is None:
-            grouped = self._commits[model] = Grouped(lambda writes: self._write_many(model, writes))
+            grouped = self._commits[model] = Grouped(
+                lambda writes: self._write_many(model, writes), self.timeout
+            )
         return grouped
 
     async def _write_many(self, model: type[Document], writes: list[Write]) -> list[Exception | None]:
