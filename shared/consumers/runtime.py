@@ -34,6 +34,8 @@ HANDLER_SECONDS = 4.0
 """A handler that takes longer has failed; the transaction lives for 8 s."""
 BATCH_SECONDS = 2.0
 """After so long a batch commits what it has handled, and goes on in another transaction."""
+AWAY = 5.0
+"""Seconds of failing after which we ask whether MongoDB can be reached at all."""
 BATCHES_KEPT = 7 * 24 * 3600
 log = structlog.get_logger()
 
@@ -75,10 +77,14 @@ class Runtime:
         await prepare_tables(self.store, self.consumer, await self.cursors.live())
 
     async def run(self) -> None:
-        """Consume until cancelled; a broken subscription is thrown away and made anew."""
+        """Consume until cancelled; a broken subscription is thrown away and made anew.
+
+        Without MongoDB there is none: a member would hold partitions that others could serve.
+        """
         while True:
             subscription = self._log.subscribe(self.consumer.group, self.consumer.sources, self.cursors.load)
             try:
+                await self.cursors.live()
                 self._looked = time.monotonic()
                 while True:
                     await self._step(subscription)
@@ -102,17 +108,24 @@ class Runtime:
                 raise TimeoutError("no progress although the archive holds more")
 
     async def process(self, slices: Sequence[Slice]) -> None:
-        """Commit a batch; again while the database refuses for a passing reason. Raises CursorMoved."""
+        """Commit a batch; again while the database refuses for a passing reason.
+
+        Raises CursorMoved, and PyMongoError when the database cannot be reached for long.
+        """
         failed: dict[str, str] = {}
-        attempt = 0
+        attempt, since = 0, time.monotonic()
         while slices:
             try:
-                slices, attempt = await self._commit(slices, failed), 0
+                slices = await self._commit(slices, failed)
+                attempt, since = 0, time.monotonic()
             except _TooSlow:
                 continue
             except PyMongoError as error:
                 if not is_transient(error) and await self._isolate(slices, failed, error):
                     return
+                if time.monotonic() - since > AWAY:
+                    await self.cursors.live()
+                    since = time.monotonic()
                 attempt += 1
                 await asyncio.sleep(min(2.0, 0.01 * 2 ** min(attempt, 10)) * random.random())
 
