@@ -1,16 +1,18 @@
 """The service on a real database."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 from pledges_town import Town
+from replicas import Replicas
 
 from services.pledges.app import service
 from shared.host import Host
+from shared.mongod import Mongod
 from shared.settings import Settings
 
 
@@ -34,3 +36,12 @@ async def town(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Town]:
         for name in ("pledges", "log", "vault"):
             await host.client.drop_database(f"{prefix}_{name}")
         await host.stop()
+
+
+@pytest.fixture
+def town_of_two(mongod: Mongod, tmp_path: Path) -> Iterator[Replicas]:
+    town = Replicas(mongod, tmp_path)
+    town.run(town.open())
+    yield town
+    town.run(town.close())
+    town.ended()
