@@ -15,7 +15,7 @@ from bench.parts import Parts, until
 from services.notifier.consumers import dashboard
 from services.pledges.app import service as pledges
 from services.pledges.domain.pledge import Pledge
-from shared.archive import Archive
+from shared.archive import Archives
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import BATCH, Runtime
 from shared.consumers.transaction import Transaction
@@ -49,9 +49,10 @@ class Stage:
         prefix, bootstrap = self.settings.database_prefix, self.settings.kafka_bootstrap_servers
         assert bootstrap
         self.store = Store(self.client, prefix, SOURCE, self.vault)
-        self.archive = Archive(self.client, prefix, SOURCE)
+        archives = Archives(self.client, prefix)
+        self.archive = archives[SOURCE]
         self.topic = topic_of(prefix, SOURCE)
-        self.log = KafkaLog(bootstrap, self.client, prefix, None)
+        self.log = KafkaLog(bootstrap, archives, None)
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from jinguo.services import SERVICES
-from shared.archive import Archive
+from shared.archive import Archive, Archives
 from shared.consumers.runtime import Runtime
 from shared.log.embedded import EmbeddedLog
 from shared.settings import Settings, settings
@@ -44,8 +44,10 @@ class Platform:
         self.stores = {
             service.name: Store(client, prefix, service.name, vault, timeout=300) for service in SERVICES
         }
-        self.archives = {service.name: Archive(client, prefix, service.name) for service in SERVICES}
-        log = EmbeddedLog(client, prefix, f"cli:{os.getpid()}")
+        self.archives = Archives(client, prefix)
+        for service in SERVICES:
+            self.archives[service.name] = Archive(client, prefix, service.name)
+        log = EmbeddedLog(self.archives, f"cli:{os.getpid()}")
         self.log = log
         self.runtimes = {
             consumer.group: Runtime(consumer, self.stores[service.name], log)

@@ -11,7 +11,7 @@ from jinguo.services import SERVICES
 from shared.consumers.parking import Parking
 from shared.consumers.runtime import Runtime, prepare_tables, table_of
 from shared.events import PARTITIONS, Envelope
-from shared.store.driver import Bson, transaction
+from shared.store.driver import Bson, Session, in_transaction
 from shared.telemetry import trace_id
 
 
@@ -96,12 +96,15 @@ async def _start_at(platform: Platform, runtime: Runtime, generation: int, start
 async def _swap(runtime: Runtime, old: int, new: int) -> None:
     """Make the new generation the live one, in one transaction; then drop the old tables."""
     group, database = runtime.consumer.group, runtime.store.database
-    async with transaction(runtime.store.client) as session:
+
+    async def switch(session: Session) -> None:
         await runtime.cursors.switch(new, session)
         await database["parked"].delete_many({"group": group}, session=session)
         await database["parked"].update_many(
             {"group": f"{group}@{new}"}, {"$set": {"group": group}}, session=session
         )
+
+    await in_transaction(runtime.store.client, switch)
     for table in runtime.consumer.tables:
         await database.drop_collection(table_of(table, old))
 

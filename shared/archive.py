@@ -14,6 +14,9 @@ from shared.events import PARTITIONS, Envelope
 from shared.store.driver import MAJORITY, Bson, BulkWriteError, Client
 from shared.store.store import create_index
 
+TAIL = 5000
+"""Events kept in memory for whoever reads on from there."""
+
 
 def partition_of(subject: str) -> int:
     """The partition of a key: CRC-32, as librdkafka's `consistent` partitioner does it."""
@@ -24,11 +27,31 @@ class Fenced(Exception):
     """Another relay appended in between."""
 
 
+class Tail:
+    """The newest events that this process archived: who reads on from here need not ask MongoDB."""
+
+    def __init__(self) -> None:
+        self._events: list[Envelope] = []
+
+    def extend(self, events: Sequence[Envelope]) -> None:
+        """These were archived, acknowledged by a majority."""
+        if self._events and self._events[-1].position + 1 != events[0].position:
+            self._events.clear()  # another process archived in between
+        self._events += events
+        del self._events[:-TAIL]
+
+    def after(self, position: int, limit: int) -> list[Envelope]:
+        """The next events behind a position; none when that is not known here."""
+        at = position + 1 - self._events[0].position if self._events else -1
+        return self._events[at : at + limit] if at >= 0 else []
+
+
 class Archive:
     """The archive of the service `source`, in the log database that all services may read."""
 
     def __init__(self, client: Client, prefix: str, source: str) -> None:
         self.source = source
+        self._tail = Tail()
         self._collection = client[f"{prefix}_log"][f"archive_{source}"].with_options(read_concern=MAJORITY)
 
     async def prepare(self) -> None:
@@ -59,6 +82,7 @@ class Archive:
             await self._collection.insert_many(rows, ordered=True)
         except BulkWriteError as error:
             raise Fenced from error
+        self._tail.extend([self._envelope(row) for row in rows])
         return after + len(rows)
 
     async def known(self, event_ids: Sequence[str]) -> set[str]:
@@ -70,6 +94,8 @@ class Archive:
 
     async def read(self, after: int, limit: int) -> list[Envelope]:
         """The next events in order. Stops before a position that is not visible yet."""
+        if newest := self._tail.after(after, limit):
+            return newest
         rows = await self._collection.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit).to_list(
             None
         )
@@ -128,3 +154,15 @@ class Archive:
             row["_id"],
             row["p"],
         )
+
+
+class Archives(dict[str, Archive]):
+    """The archives of this process by service: one of each, so that readers find what was just written."""
+
+    def __init__(self, client: Client, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+
+    def __missing__(self, source: str) -> Archive:
+        archive = self[source] = Archive(self.client, self.prefix, source)
+        return archive

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from shared import problems
-from shared.archive import Archive
+from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.runtime import Runtime
 from shared.idempotency import KEPT
@@ -27,7 +27,7 @@ from shared.log.interface import Log
 from shared.relay import Relay
 from shared.service import Service
 from shared.settings import Settings, use
-from shared.store.driver import Client, PyMongoError, connect
+from shared.store.driver import PyMongoError, connect
 from shared.store.lease import Lease
 from shared.store.store import Store
 from shared.telemetry import CONSUMER_LAG, LOOP_LAG
@@ -36,19 +36,18 @@ from shared.vault import Vault, master_key
 log = structlog.get_logger()
 
 
-def make_log(settings: Settings, client: Client, instance: str) -> Log:
+def make_log(settings: Settings, archives: Archives, instance: str) -> Log:
     """Kafka where its address is set, else the embedded log."""
     if settings.kafka_bootstrap_servers:
         from shared.log.kafka import KafkaLog
 
         return KafkaLog(
             settings.kafka_bootstrap_servers,
-            client,
-            settings.database_prefix,
+            archives,
             settings.instance,
             replication=settings.kafka_replication_factor,
         )
-    return EmbeddedLog(client, settings.database_prefix, instance)
+    return EmbeddedLog(archives, instance)
 
 
 class Host:
@@ -63,14 +62,14 @@ class Host:
         self.client = connect(settings.mongodb_uri)
         prefix = settings.database_prefix
         self.vault = Vault(self.client, prefix, master_key(settings), timeout=settings.command_timeout)
-        self.log = make_log(settings, self.client, self.instance)
+        self.archives = Archives(self.client, prefix)
+        self.log = make_log(settings, self.archives, self.instance)
         self.stores = {
             service.name: Store(
                 self.client, prefix, service.name, self.vault, timeout=settings.command_timeout
             )
             for service in services
         }
-        self.archives = {service.name: Archive(self.client, prefix, service.name) for service in services}
         self.runtimes = [
             Runtime(consumer, self.stores[service.name], self.log)
             for service in services
@@ -158,8 +157,7 @@ class Host:
         with suppress(Exception):
             await asyncio.wait_for(self.log.close(), 5)
         for relay in self._relays:
-            with suppress(Exception):
-                await asyncio.wait_for(relay.lease.release(), 2)
+            await relay.lease.release()
         self.vault.close()
         self.client.close()
 
@@ -206,8 +204,7 @@ class Host:
     async def _measure_lag(self, runtime: Runtime) -> None:
         positions = await runtime.cursors.positions()
         for source in runtime.consumer.sources:
-            archive = Archive(self.client, self.settings.database_prefix, source)
-            lag = await archive.lag(positions.get(source, {}))
+            lag = await self.archives[source].lag(positions.get(source, {}))
             CONSUMER_LAG.labels(runtime.consumer.group, source).set(lag)
 
     async def _measure_loop_forever(self) -> None:

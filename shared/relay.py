@@ -30,6 +30,12 @@ _PENDING = {"outbox.0": {"$exists": True}}
 log = structlog.get_logger()
 
 
+def _look(model: type[Document]) -> list[Bson]:
+    """A pipeline that tells whether a document of this class has pending events."""
+    found = {"_id": 0, "in": {"$literal": model.collection}}
+    return [{"$match": _PENDING}, {"$sort": {"outbox.time": 1}}, {"$limit": 1}, {"$project": found}]
+
+
 class Relay:
     """Relays one service. `run` until cancelled; `on_archived` is called with each new head.
 
@@ -73,10 +79,9 @@ class Relay:
 
     async def once(self) -> int:
         """One pass over the documents with pending events. Returns how many events were relayed."""
-        models = await self._where_to_look()
         relayed = 0
         oldest: Any = None
-        for model in models:
+        for model in await self._where_to_look():
             while self.lease.held:
                 documents = await self._pending(model)
                 if not documents:
@@ -95,14 +100,24 @@ class Relay:
         """Where this process committed; everywhere, when that was not done for a while."""
         dirty, self._store.dirty = self._store.dirty, set()
         self._store.changed.clear()
-        if time.monotonic() - self._swept < (SWEEP_SHARED if self._watch else SWEEP) and (
-            dirty or not self._watch
-        ):
+        recently = time.monotonic() - self._swept < (SWEEP_SHARED if self._watch else SWEEP)
+        if recently and (dirty or not self._watch):
             return dirty
-        if self._watch:
+        if self._watch and not dirty:  # when nothing is found, we wait for changes from here on
             self._pass_began = (await self._store.database.command("ping"))["operationTime"]
         self._swept = time.monotonic()
-        return self._store.models
+        return dirty | await self._waiting_anywhere()
+
+    async def _waiting_anywhere(self) -> set[type[Document]]:
+        """The classes with pending events, whoever committed them: one round trip for all."""
+        looks = [(model.collection, _look(model)) for model in self._store.models]
+        if not looks:
+            return set()
+        [(first, pipeline), *others] = looks
+        pipeline += [{"$unionWith": {"coll": name, "pipeline": look}} for name, look in others]
+        rows = await self._store.database[first].aggregate(pipeline).to_list(None)
+        waiting = {row["in"] for row in rows}
+        return {model for model in self._store.models if model.collection in waiting}
 
     async def _pending(self, model: type[Document]) -> list[Bson]:
         cursor = self._store.collection(model).find(

@@ -32,8 +32,7 @@ async def strike_out(store: Store) -> None:
             else:
                 await asyncio.sleep(POLL)
     finally:
-        with suppress(Exception):
-            await asyncio.wait_for(lease.release(), 2)
+        await lease.release()
 
 
 async def advance(store: Store, running: Invalidation) -> None:

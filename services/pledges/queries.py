@@ -25,12 +25,12 @@ async def counted_with(store: Store, pledge: Pledge) -> Pledge | None:
         "identities": {"$in": pledge.identities},
         "state": PledgeState.COUNTED,
     }
-    return next(iter(await store.select(Pledge, where, limit=1)), None)
+    return await store.first(Pledge, where)
 
 
 async def by_token(store: Store, token: str) -> Pledge | None:
     """The pledge whose certificate has this token."""
-    return next(iter(await store.select(Pledge, {"token": {"$eq": token, "$gt": ""}}, limit=1)), None)
+    return await store.first(Pledge, {"token": {"$eq": token, "$gt": ""}})
 
 
 async def chain_links(store: Store, chain_id: str, after: int, limit: int) -> list[Pledge]:
@@ -64,8 +64,7 @@ async def covered_by_division(store: Store, campaign_id: str, digits: int, under
 
 async def running_invalidation(store: Store) -> Invalidation | None:
     """The oldest bulk invalidation that has been started and not finished."""
-    found = await store.select(Invalidation, {"state": RUNNING}, sort=[("at", 1)], limit=1)
-    return found[0] if found else None
+    return await store.first(Invalidation, {"state": RUNNING}, at=1)
 
 
 async def struck_by(store: Store, invalidation_id: str) -> int:
@@ -76,7 +75,7 @@ async def struck_by(store: Store, invalidation_id: str) -> int:
 
 async def listed_phone(store: Store, phone_key: str) -> ListEntry | None:
     """The entry of a phone, revoked or not."""
-    return next(iter(await store.select(ListEntry, {"phone_key": phone_key}, limit=1)), None)
+    return await store.first(ListEntry, {"phone_key": phone_key})
 
 
 async def check_ins(store: Store, pledge_id: str, limit: int) -> list[CheckIn]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.events import PARTITIONS
 from shared.log.interface import Cursor, Partition, Slice
-from shared.store.driver import Database, Session, UpdateOne
+from shared.store.driver import Database, ReturnDocument, Session, UpdateOne
 
 
 class CursorMoved(Exception):
@@ -78,6 +78,18 @@ class Cursors:
         """The generation that is live."""
         row = await self._generations.find_one({"_id": self._group}, session=session)
         return row["generation"] if row else 0
+
+    async def hold(self, session: Session) -> int:
+        """The live generation, which stays so until the transaction ends: a switch conflicts with it."""
+        row = await self._generations.find_one_and_update(
+            {"_id": self._group},
+            {"$setOnInsert": {"generation": 0}, "$inc": {"held": 1}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        generation: int = row["generation"]
+        return generation
 
     async def positions(self, session: Session | None = None) -> dict[str, dict[int, int]]:
         """For each source, the position of each partition: how far the group is."""

@@ -35,12 +35,17 @@ class Parking:
         await create_index(self._parked, Index("key", [("group", 1), ("key", 1), ("position", 1)]))
         await create_index(self._parked, Index("due", [("group", 1), ("next_try", 1)]))
 
-    async def held(self, keys: Sequence[str], session: Session) -> set[str]:
-        """Which of these keys stand still."""
-        if await self._parked.find_one({"group": self._group}, {"_id": 1}, session=session) is None:
+    async def held(self, keys: Sequence[str]) -> set[str]:
+        """Which of these keys stand still.
+
+        Outside of the batch's transaction, where it costs the handlers no round trip: a key is parked by
+        whoever moves its cursor, which is us; and one that a retry has freed meanwhile is parked again,
+        behind nobody, and retried at once.
+        """
+        if await self._parked.find_one({"group": self._group}, {"_id": 1}) is None:
             return set()
         where = {"group": self._group, "key": {"$in": list(set(keys))}}
-        return {row["key"] async for row in self._parked.find(where, {"key": 1}, session=session)}
+        return {row["key"] async for row in self._parked.find(where, {"key": 1})}
 
     async def park(self, events: Sequence[tuple[Envelope, str | None]], session: Session) -> None:
         """Park events: with the reason they failed for, or None when they wait behind another."""

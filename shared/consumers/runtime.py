@@ -151,10 +151,11 @@ class Runtime:
         events = [event for piece in slices for event in piece.events]
         rest: Sequence[Slice] = ()
         ends = time.monotonic() + BATCH_SECONDS
-        decoded = await self._decode(events)
+        decoded, held = await asyncio.gather(
+            self._decode(events), self.parking.held([event.subject for event in events])
+        )
         parked: list[tuple[Envelope, str | None]] = []
         async with transaction(self.store.client) as session:
-            held = await self.parking.held([event.subject for event in events], session)
             tx = Transaction(self.store, session, self.table_name)
             async with self._in_time(failed):
                 for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
@@ -280,7 +281,7 @@ class Runtime:
         return not failed
 
     async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> Transaction:
-        generation = await self.cursors.live(session)  # no batch may have told us of a rebuild
+        generation = await self.cursors.hold(session)  # no batch may have told us of a rebuild
         tx = Transaction(self.store, session, lambda table: table_of(table, generation))
         [event] = await self._decode([envelope])
         async with self._in_time(failed):

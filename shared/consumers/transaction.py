@@ -107,18 +107,20 @@ class Transaction:
         self._scratch.clear()
 
     async def flush(self) -> None:
-        """Write all effects: a bulk write per table, then the documents with their events."""
+        """Write all effects: a bulk write per table, then one per class of documents, with their events."""
         by_table: dict[Table, list[WriteOp]] = {}
         for (table, row_id), row in self._rows.items():
             by_table.setdefault(table, []).append(row.operation(row_id))
         for table, operations in by_table.items():
             collection = self._store.database[self._table_name(table)]
             await collection.bulk_write(operations, ordered=False, session=self._session)
+        by_model: dict[type[Document], list[WriteOp]] = {}
         for document, origin in self._documents.values():
             with traced(*origin):
                 write = await Write.of(document, self._store.vault, None, "")
-            collection = self._store.collection(type(document))
-            await collection.bulk_write([write.operation()], session=self._session)
+            by_model.setdefault(type(document), []).append(write.operation())
+        for model, operations in by_model.items():
+            await self._store.collection(model).bulk_write(operations, ordered=False, session=self._session)
 
     @property
     def models(self) -> set[type[Document]]:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from weakref import WeakSet
 
-from shared.archive import Archive
+from shared.archive import Archive, Archives
 from shared.events import PARTITIONS, Envelope
 from shared.log.interface import Cursor, LoadCursors, Partition, Slice
-from shared.store.driver import Client
 from shared.store.lease import Lease
 
 POLL = 0.1
@@ -22,18 +21,18 @@ class EmbeddedLog:
 
     name = "embedded"
 
-    def __init__(self, client: Client, prefix: str, instance: str) -> None:
-        self._client = client
-        self._prefix = prefix
+    def __init__(self, archives: Archives, instance: str) -> None:
+        self._archives = archives
         self._instance = instance
         self._signals: WeakSet[asyncio.Event] = WeakSet()
 
     def subscribe(self, group: str, sources: Sequence[str], cursors: LoadCursors) -> "EmbeddedSubscription":
         """One process at a time reads for a group: the others wait for its lease."""
-        lease = Lease(self._client[f"{self._prefix}_log"]["leases"], f"group:{group}", self._instance, LEASE)
+        leases = self._archives.client[f"{self._archives.prefix}_log"]["leases"]
+        lease = Lease(leases, f"group:{group}", self._instance, LEASE)
         signal = asyncio.Event()
         self._signals.add(signal)
-        archives = [Archive(self._client, self._prefix, source) for source in sources]
+        archives = [self._archives[source] for source in sources]
         return EmbeddedSubscription(archives, cursors, lease, signal)
 
     def archived(self, source: str, head: int) -> None:
@@ -120,5 +119,4 @@ class EmbeddedSubscription:
 
     async def close(self) -> None:
         """See `Subscription.close`."""
-        with suppress(Exception):
-            await asyncio.wait_for(self._lease.release(), 2)
+        await self._lease.release()

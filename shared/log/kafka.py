@@ -14,12 +14,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.archive import Archive
+from shared.archive import Archive, Archives
 from shared.events import Envelope
 from shared.log.interface import LoadCursors, Partition, Slice
 from shared.log.kafka_publisher import DEADLINE, Publisher, bounded
 from shared.log.wire import from_record, source_of, topic_of
-from shared.store.driver import Client
 
 HEAL = 2000
 """Events read from the archive at a time to fill a gap."""
@@ -32,27 +31,24 @@ class KafkaLog:
     name = "kafka"
 
     def __init__(
-        self, bootstrap: str, client: Client, prefix: str, instance: str | None, *, replication: int = 1
+        self, bootstrap: str, archives: Archives, instance: str | None, *, replication: int = 1
     ) -> None:
         if importlib.util.find_spec("aiokafka.record._crecords") is None:
             log.warning("aiokafka runs without its C extension: a sixth of the throughput")
         self._bootstrap = bootstrap
-        self._client = client
-        self._prefix = prefix
+        self._archives = archives
         self._instance = instance
         self._replication = replication
         self._publishers: dict[str, Publisher] = {}
 
-    def _archive(self, source: str) -> Archive:
-        return Archive(self._client, self._prefix, source)
-
     def _publisher(self, source: str) -> Publisher:
         if source not in self._publishers:
-            state = self._client[f"{self._prefix}_log"]["published"]
+            prefix = self._archives.prefix
+            state = self._archives.client[f"{prefix}_log"]["published"]
             self._publishers[source] = Publisher(
                 self._bootstrap,
-                topic_of(self._prefix, source),
-                self._archive(source),
+                topic_of(prefix, source),
+                self._archives[source],
                 state,
                 replication=self._replication,
             )
@@ -60,8 +56,8 @@ class KafkaLog:
 
     def subscribe(self, group: str, sources: Sequence[str], cursors: LoadCursors) -> "KafkaSubscription":
         """Join the consumer group `group` on the topics of `sources`."""
-        archives = {source: self._archive(source) for source in sources}
-        return KafkaSubscription(self._bootstrap, self._prefix, group, archives, cursors, self._instance)
+        archives, prefix = {source: self._archives[source] for source in sources}, self._archives.prefix
+        return KafkaSubscription(self._bootstrap, prefix, group, archives, cursors, self._instance)
 
     def archived(self, source: str, head: int) -> None:
         """Wake the publisher."""

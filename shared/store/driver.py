@@ -5,9 +5,10 @@ either, that swap is this file.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from bson import Binary
 from motor.motor_asyncio import (
@@ -41,6 +42,9 @@ Bson: TypeAlias = dict[str, Any]
 WriteOp: TypeAlias = InsertOne[Bson] | UpdateOne | UpdateMany | ReplaceOne[Bson] | DeleteOne | DeleteMany
 
 MAJORITY = ReadConcern("majority")
+ATTEMPTS = 8
+"""How often a transaction is tried."""
+T = TypeVar("T")
 
 __all__ = [
     "MAJORITY",
@@ -66,6 +70,7 @@ __all__ = [
     "away",
     "connect",
     "guarded",
+    "in_transaction",
     "is_transient",
     "transaction",
 ]
@@ -128,7 +133,7 @@ async def guarded(seconds: float) -> AsyncIterator[None]:
 async def transaction(client: Client) -> AsyncIterator[Session]:
     """One attempt at a majority, snapshot transaction; it commits when the block ends without error.
 
-    The caller repeats the block while `is_transient` (WriteConflict aborts at once by design).
+    WriteConflict aborts it at once, by MongoDB's design: `in_transaction` tries again.
     """
     async with (
         await client.start_session() as session,
@@ -140,3 +145,19 @@ async def transaction(client: Client) -> AsyncIterator[Session]:
         ),
     ):
         yield session
+
+
+async def in_transaction(client: Client, work: Callable[[Session], Awaitable[T]]) -> T:
+    """`work` in a transaction, from its start again while it fails for a passing reason.
+
+    Raises what `work` raises, and PyMongoError after the last attempt.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            async with transaction(client) as session:
+                return await work(session)
+        except Exception as error:
+            if attempt == ATTEMPTS - 1 or not is_transient(error):
+                raise
+        await asyncio.sleep(random.random() * 0.01 * 2**attempt)  # whoever we met has to finish first
+    raise AssertionError("unreachable")

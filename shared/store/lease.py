@@ -1,10 +1,13 @@
 """A lease in MongoDB: at most one replica does a job. Judged by the server's clock, so skew is harmless."""
 
+import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from shared.store.driver import Collection, DuplicateKeyError, ReturnDocument
+from shared.store.driver import Collection, DuplicateKeyError, PyMongoError, ReturnDocument
 
+RELEASE_SECONDS = 2.0
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +52,8 @@ class Lease:
         return True
 
     async def release(self) -> None:
-        """Let the next one have it at once."""
+        """Let the next one have it at once; if that cannot be told in time, it runs out by itself."""
         self._until = 0.0
-        await self._collection.delete_one({"_id": self._name, "holder": self._holder})
+        with suppress(PyMongoError, TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._collection.delete_one({"_id": self._name, "holder": self._holder})

@@ -20,9 +20,9 @@ from shared.store.driver import (
     Database,
     DuplicateKeyError,
     OperationFailure,
+    Session,
     guarded,
-    is_transient,
-    transaction,
+    in_transaction,
 )
 from shared.store.grouping import Grouped
 from shared.store.numbering import Numbering
@@ -113,6 +113,11 @@ class Store:
         async with guarded(self.timeout):
             cursor = self.collection(model).find(where, sort=list(sort) or None, limit=limit)
             return [model.of_stored(stored) for stored in await cursor.to_list(None)]
+
+    async def first(self, model: type[D], where: Mapping[str, Any], **sort: int) -> D | None:
+        """The one document that a query finds (the first by `sort`), or None."""
+        found = await self.select(model, where, sort=list(sort.items()), limit=1)
+        return found[0] if found else None
 
     async def count(self, model: type[Document], where: Mapping[str, Any], *, limit: int) -> int:
         """How many documents match, counted up to `limit`."""
@@ -222,27 +227,24 @@ class Store:
 
     async def commit_all(self, *documents: Document) -> None:
         """Commit several documents in one transaction: for the rare change that needs it."""
-        async with guarded(self.timeout):
-            for attempt in range(ATTEMPTS):
-                try:
-                    await self._commit_all(documents)
-                    return
-                except Exception as error:
-                    if attempt == ATTEMPTS - 1 or not is_transient(error):
-                        raise
-
-    async def _commit_all(self, documents: Sequence[Document]) -> None:
         writes = [await self._prepare(document, None) for document in documents]
-        async with transaction(self.client) as session:
+
+        async def write_all(session: Session) -> None:
             for write in writes:
-                model = type(write.document)
-                try:
-                    await self.collection(model).bulk_write([write.operation()], session=session)
-                except BulkWriteError as error:
-                    raise write.problem(error.details["writeErrors"][0]) from error
-                except DuplicateKeyError as error:
-                    raise duplicate(model, dict(error.details or {}), is_insert=write.is_insert) from error
+                await self._write_one(write, session)
+
+        async with guarded(self.timeout):
+            await in_transaction(self.client, write_all)
         self._committed(writes)
+
+    async def _write_one(self, write: Write, session: Session) -> None:
+        model = type(write.document)
+        try:
+            await self.collection(model).bulk_write([write.operation()], session=session)
+        except BulkWriteError as error:
+            raise write.problem(error.details["writeErrors"][0]) from error
+        except DuplicateKeyError as error:
+            raise duplicate(model, dict(error.details or {}), is_insert=write.is_insert) from error
 
     async def _prepare(self, document: D, answer: Callable[[D], A] | None) -> Write:
         request = idempotency.current()

@@ -28,7 +28,7 @@ from shared.log.interface import Cursor, Partition, Slice, Subscription
 from shared.log.kafka_publisher import bounded
 from shared.log.wire import topic_of
 from shared.relay import Relay
-from shared.store.driver import PyMongoError, transaction
+from shared.store.driver import PyMongoError, in_transaction, transaction
 from shared.store.lease import Lease
 from shared.store.store import Store
 
@@ -434,6 +434,22 @@ async def test_after_a_switch_parked_events_are_retried_into_the_live_generation
     await until(lambda: _is_empty(runtime.parking))
     assert await counted(store, generation=1) == 1
     assert await counted(store) == 1
+
+
+async def test_a_switch_waits_for_a_retry_that_is_under_way(hosts: Hosts) -> None:
+    host = await hosts.start()
+    store, cursors = store_of(host), running(host, "ledger.totals").cursors
+    await in_transaction(store.client, cursors.hold)  # the row exists: who writes it first is first
+    async with transaction(store.client) as session:
+        assert await cursors.hold(session) == 0
+        switched = asyncio.ensure_future(
+            in_transaction(store.client, lambda session: cursors.switch(1, session))
+        )
+        await asyncio.wait([switched], timeout=0.1)  # it runs into us
+        assert not switched.done()
+        assert await cursors.live() == 0
+    await switched
+    assert await cursors.live() == 1
 
 
 # ── the relay ────────────────────────────────────────────────────────────────────────────────────────

@@ -11,10 +11,9 @@ from shared.clock import now
 from shared.consumers.cursors import Cursors
 from shared.consumers.runtime import table_of
 from shared.events import PARTITIONS
-from shared.store.driver import Bson, PyMongoError, Session, guarded, is_transient, transaction
+from shared.store.driver import Bson, Session, guarded, in_transaction
 from shared.store.store import Store
 
-ATTEMPTS = 5
 SECONDS = 5.0
 """How long a reading may take."""
 _PAST_EVERY_POSITION = 2**62
@@ -27,14 +26,7 @@ async def read(store: Store, since: Vector | None) -> Reading:
     batch that commits, is either wholly in the reading or not at all.
     """
     async with guarded(SECONDS):
-        for attempt in range(ATTEMPTS):
-            try:
-                async with transaction(store.client) as session:
-                    return await _read(store, since, session)
-            except PyMongoError as error:
-                if attempt == ATTEMPTS - 1 or not is_transient(error):
-                    raise
-    raise AssertionError("unreachable")
+        return await in_transaction(store.client, lambda session: _read(store, since, session))
 
 
 async def _read(store: Store, since: Vector | None, session: Session) -> Reading:
