@@ -80,20 +80,32 @@ class Relay:
     async def once(self) -> int:
         """One pass over the documents with pending events. Returns how many events were relayed."""
         relayed = 0
-        oldest: Any = None
         for model in await self._where_to_look():
-            while self.lease.held:
-                documents = await self._pending(model)
-                if not documents:
-                    break
-                oldest = oldest or documents[0]["outbox"][0]["time"]
-                RELAY_LAG_SECONDS.labels(self._store.service).set((now() - oldest).total_seconds())
-                relayed += await self._relay(model, documents)
-                await self._keep_lease()
-                if len(documents) < BATCH:
-                    break
+            relayed += await self._drain(model)
+        self._unsure = self._unsure and not self.lease.held
         if not relayed:
             RELAY_LAG_SECONDS.labels(self._store.service).set(0)
+        return relayed
+
+    async def _drain(self, model: type[Document]) -> int:
+        """All that waits in one class. While a batch is archived, the one before it is cleared and the
+        one behind it read."""
+        relayed = 0
+        waiting = self._waiting(model)
+        reading: asyncio.Future[list[Bson]] = asyncio.ensure_future(waiting.to_list(BATCH))
+        clearing: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
+        try:
+            while self.lease.held and (documents := await reading):
+                reading = asyncio.ensure_future(waiting.to_list(BATCH))
+                entries = await self._append(documents)
+                await clearing
+                clearing = asyncio.ensure_future(self._clear(model, documents, entries))
+                relayed += len(entries)
+                await self._keep_lease()
+            await clearing
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, clearing, return_exceptions=True)
         return relayed
 
     async def _where_to_look(self) -> Collection[type[Document]]:
@@ -119,25 +131,23 @@ class Relay:
         waiting = {row["in"] for row in rows}
         return {model for model in self._store.models if model.collection in waiting}
 
-    async def _pending(self, model: type[Document]) -> list[Bson]:
-        cursor = self._store.collection(model).find(
-            _PENDING, {"outbox": 1}, sort=[("outbox.time", 1)], limit=BATCH
+    def _waiting(self, model: type[Document]) -> Any:
+        """A cursor over the documents with pending events, oldest first; each comes once."""
+        return self._store.collection(model).find(
+            _PENDING, {"outbox": 1}, sort=[("outbox.time", 1)], batch_size=BATCH
         )
-        documents = await cursor.to_list(None)
-        RELAY_LAG.labels(self._store.service).set(sum(len(document["outbox"]) for document in documents))
-        return documents
 
-    async def _relay(self, model: type[Document], documents: list[Bson]) -> int:
+    async def _append(self, documents: list[Bson]) -> list[Bson]:
+        """Archive the events of some documents. Returns them all, archived now or before."""
         entries = [entry for document in documents for entry in document["outbox"]]
+        RELAY_LAG.labels(self._store.service).set(len(entries))
+        RELAY_LAG_SECONDS.labels(self._store.service).set((now() - entries[0]["time"]).total_seconds())
         fresh = await self._not_archived(entries) if self._unsure else entries
         if fresh:
-            self._unsure = True  # until the documents are cleared
             self._head = await self._archive.append(self._head, fresh)
             self._on_archived(self._head)
-        await self._clear(model, documents, entries)
-        self._unsure = False
         RELAYED.labels(self._store.service).inc(len(fresh))
-        return len(entries)
+        return entries
 
     async def _not_archived(self, entries: list[Bson]) -> list[Bson]:
         known = await self._archive.known([entry["id"] for entry in entries])

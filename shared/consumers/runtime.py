@@ -99,30 +99,37 @@ class Runtime:
         if slices:
             with HANDLER_TIME.labels(self.consumer.group).time():
                 try:
-                    await self.process(slices)
+                    rest = await self._commit_some(slices)
                 except CursorMoved:
-                    await subscription.rewind()
+                    rest = slices
+            if rest:  # fetched again: who does not fetch for long loses its place to another member
+                await subscription.rewind()
         if time.monotonic() - self._looked > STALL:
             self._looked = time.monotonic()
             if await subscription.stalled():
                 raise TimeoutError("no progress although the archive holds more")
 
     async def process(self, slices: Sequence[Slice]) -> None:
-        """Commit a batch; again while the database refuses for a passing reason.
+        """Commit a batch, in as many transactions as it takes. Raises as `_commit_some`."""
+        while slices:
+            slices = await self._commit_some(slices)
+
+    async def _commit_some(self, slices: Sequence[Slice]) -> Sequence[Slice]:
+        """As much as one transaction has time for; again while the database refuses for a passing reason.
+        Returns the rest.
 
         Raises CursorMoved, and PyMongoError when the database cannot be reached for long.
         """
         failed: dict[str, str] = {}
         attempt, since = 0, time.monotonic()
-        while slices:
+        while True:
             try:
-                slices = await self._commit(slices, failed)
-                attempt, since = 0, time.monotonic()
+                return await self._commit(slices, failed)
             except _TooSlow:
                 continue
             except PyMongoError as error:
                 if not is_transient(error) and await self._isolate(slices, failed, error):
-                    return
+                    return ()
                 if time.monotonic() - since > AWAY:
                     await self.cursors.live()
                     since = time.monotonic()

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -88,6 +89,7 @@ class Publisher:
         self._replication = replication
         self._wakened = asyncio.Event()
         self._producer: Any = None
+        self._saving: asyncio.Future[None] | None = None
         self.trouble = False
         """Whether the last attempt to reach Kafka failed."""
 
@@ -117,11 +119,21 @@ class Publisher:
             log.warning("the topic was wiped: refilling it from the archive", topic=self._topic)
             published = Published()
         self.trouble = False
+        try:
+            await self._follow(published, held)
+        finally:
+            with suppress(PyMongoError):
+                await self._saved()
+
+    async def _follow(self, published: Published, held: Callable[[], bool]) -> None:
+        """Publish what is archived; how far that is, is noted while the next batch is under way."""
         while held():
             self._wakened.clear()
             batch = await self._archive.read(published.position, BATCH)
             if batch:
                 await self._publish(batch, published)
+                await self._saved()
+                self._saving = asyncio.ensure_future(self._save(deepcopy(published)))
                 PUBLISH_LAG.labels(self._archive.source).set(len(batch) if len(batch) == BATCH else 0)
             else:
                 await self._idle(published)
@@ -133,6 +145,7 @@ class Publisher:
         except TimeoutError:
             if await self._lost(published):
                 raise KafkaError("the topic lost its records") from None
+            await self._saved()
             if (await self._load()).position < published.position:
                 raise KafkaError("a refill was asked for") from None
 
@@ -181,7 +194,6 @@ class Publisher:
         for partition, offset in zip(by_partition, offsets, strict=True):
             published.offsets[partition] = offset
         published.position, published.last = batch[-1].position, last
-        await self._save(published)
 
     async def _send(self, partition: int, events: Sequence[tuple[Envelope, int]]) -> int:
         """Send whole record batches (no future per record). Returns the last offset, acknowledged."""
@@ -212,6 +224,12 @@ class Publisher:
     async def _save(self, published: Published) -> None:
         row = {"position": published.position, "last": published.last, "offsets": published.offsets}
         await self._state.update_one({"_id": self._archive.source}, {"$set": row}, upsert=True)
+
+    async def _saved(self) -> None:
+        """Wait until what was published before is noted. Raises PyMongoError when it could not be."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await saving
 
 
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:

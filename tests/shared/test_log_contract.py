@@ -470,14 +470,14 @@ async def test_a_relay_that_lost_its_lease_cannot_append(hosts: Hosts) -> None:
     await paid(store, "acc")
     assert await stalled.once() == 1
     await paid(store, *KEYS)
-    read = await stalled._pending(Account)  # and here it stands still for longer than its lease
+    read = await stalled._waiting(Account).to_list(None)  # and here it stands still for longer than its lease
     assert not await successor.lease.acquire()
     await store.database["leases"].update_one({"_id": "relay"}, {"$set": {"ends": datetime(2000, 1, 1)}})
     assert await successor.lease.acquire()
     assert await successor.once() == len(KEYS)
     await paid(store, "acc")
     with pytest.raises(Fenced):
-        await stalled._relay(Account, read)
+        await stalled._append(read)
     assert await successor.once() == 1
     events = await archive.read(0, 100)
     assert [event.position for event in events] == list(range(1, 13))
@@ -490,14 +490,14 @@ async def test_what_a_crash_left_archived_and_not_cleared_is_not_archived_twice(
     store, archive = store_of(host), host.archives["ledger"]
     await paid(store, *KEYS)
     crashed, heir = relay_by_hand(host, "relay"), relay_by_hand(host, "relay")
-    documents = await crashed._pending(Account)
+    documents = await crashed._waiting(Account).to_list(None)
     await archive.append(0, [entry for document in documents for entry in document["outbox"]][:4])
     await paid(store, *KEYS)
     assert await heir.lease.acquire()
     await heir.once()
     events = await archive.read(0, 100)
     assert len({event.id for event in events}) == len(events) == 20
-    assert not await heir._pending(Account)
+    assert not await heir._waiting(Account).to_list(None)
 
 
 async def test_another_replica_relays_within_5_s_after_the_holder_vanished(hosts: Hosts) -> None:
