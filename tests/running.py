@@ -39,9 +39,9 @@ def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Run every service on a free port. Yields the address."""
-    port = free_port()
+def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
+    """Run every service on `port`, or on a free one. Yields the address."""
+    port = port or free_port()
 
     def app() -> Starlette:  # called in the server's loop, to which the driver binds itself
         return Host(SERVICES, settings, alone=True).app()
