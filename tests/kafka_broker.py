@@ -8,8 +8,9 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import pytest
@@ -23,16 +24,25 @@ JARS = ROOT / f".cache/kafka/{crc32(POM.read_bytes()):08x}"
 LOGGING = ROOT / "deploy/kafka/log4j2.properties"
 STARTED = "Kafka Server started"
 START_TIMEOUT = 60.0
+DOORS = 4
 
 
 class NoKafka(Exception):
     """Every way to a Kafka is closed; the message says why, way by way."""
 
 
+class Door(NamedTuple):
+    """A second way in, whose clients are led to another port than it listens on: to a test's proxy."""
+
+    port: int
+    advertised: int
+
+
 class KafkaBroker(ABC):
     """What a test may do to its broker. `start` returns when it serves, and does nothing to one that does."""
 
     bootstrap: str
+    doors: Sequence[Door]
 
     @abstractmethod
     def start(self) -> None: ...
@@ -67,6 +77,10 @@ class ExternalBroker(KafkaBroker):
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
 
+    @property
+    def doors(self) -> Sequence[Door]:
+        pytest.skip("needs a Kafka with a listener of the test's own: KAFKA_BOOTSTRAP_SERVERS is set")
+
     def start(self) -> None:
         pass
 
@@ -80,21 +94,27 @@ class ExternalBroker(KafkaBroker):
 
 
 class JavaBroker(KafkaBroker):
-    """A child process on the jars that `deploy/kafka/pom.xml` names; its data is `folder`/data."""
+    """A child process on the jars that `deploy/kafka/pom.xml` names; its data is in `data`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._data = folder / "data"
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
+        self._data = data or folder / "data"
         self._config = folder / "server.properties"
         self._log = folder / "kafka.log"
         self._process: subprocess.Popen[bytes] | None = None
         port, controller = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{port}"
-        listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller}"
-        settings = _settings(listeners, self.bootstrap, controller) | {"log.dirs": self._data}
+        self.doors = [Door(free_port(), free_port()) for _ in range(DOORS)]
+        listening = [self.bootstrap, *(f"127.0.0.1:{door.port}" for door in self.doors)]
+        settings = _settings(listening, _advertised(self), f"127.0.0.1:{controller}")
+        settings |= {"log.dirs": self._data}
         self._config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
-        if self._process and self._process.poll() is None:
+        if self.running:
             return
         if not self._data.exists():
             cluster = urlsafe_b64encode(b"jinguo" + os.urandom(10)).decode().rstrip("=")
@@ -138,6 +158,7 @@ class ContainerBroker(KafkaBroker):
     def __init__(self) -> None:
         self._port = free_port()
         self.bootstrap = f"127.0.0.1:{self._port}"
+        self.doors = [Door(free_port(), free_port()) for _ in range(DOORS)]
         self._container: Any = None
 
     def start(self) -> None:
@@ -145,8 +166,11 @@ class ContainerBroker(KafkaBroker):
         from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
         if self._container is None:
-            settings = _settings("PLAINTEXT://:9092,CONTROLLER://:9093", self.bootstrap, 9093)
-            container = DockerContainer(f"apache/kafka:{VERSION}").with_bind_ports(9092, self._port)
+            inside = range(9092, 9093 + DOORS)
+            settings = _settings([f":{port}" for port in inside], _advertised(self), "127.0.0.1:9091")
+            container = DockerContainer(f"apache/kafka:{VERSION}")
+            for port, outside in zip(inside, [self._port, *(door.port for door in self.doors)], strict=True):
+                container.with_bind_ports(port, outside)
             for key, value in settings.items():
                 container.with_env("KAFKA_" + key.upper().replace(".", "_"), str(value))
             self._container = container.waiting_for(LogMessageWaitStrategy(STARTED))
@@ -194,15 +218,17 @@ def find_broker(folder: Path) -> KafkaBroker:
     raise NoKafka(f"no KAFKA_BOOTSTRAP_SERVERS; no Java: {no_java}; no Docker: {no_docker}")
 
 
-def _settings(listeners: str, advertised: str, controller: int) -> dict[str, Any]:
+def _settings(listening: Sequence[str], advertised: Sequence[str], controller: str) -> dict[str, Any]:
+    """The first listener is the main one, the others are doors."""
+    names = ["PLAINTEXT", *(f"DOOR{number}" for number in range(1, len(listening)))]
     return {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "listeners": listeners,
-        "advertised.listeners": f"PLAINTEXT://{advertised}",
+        "listeners": ",".join([*_named(names, listening), f"CONTROLLER://{controller}"]),
+        "advertised.listeners": ",".join(_named(names, advertised)),
         "controller.listener.names": "CONTROLLER",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.quorum.voters": f"1@{controller}",
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in [*names, "CONTROLLER"]),
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
@@ -212,6 +238,14 @@ def _settings(listeners: str, advertised: str, controller: int) -> dict[str, Any
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
     }
+
+
+def _advertised(broker: KafkaBroker) -> list[str]:
+    return [broker.bootstrap, *(f"127.0.0.1:{door.advertised}" for door in broker.doors)]
+
+
+def _named(names: Sequence[str], addresses: Sequence[str]) -> list[str]:
+    return [f"{name}://{address}" for name, address in zip(names, addresses, strict=True)]
 
 
 def _java(main: str) -> list[str]:

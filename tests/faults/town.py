@@ -9,12 +9,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import toy
+from kafka_broker import KafkaBroker
+from network import Wire
 from toy import until
 
 from shared.archive import Archive
@@ -26,30 +31,57 @@ WORKER = Path(__file__).with_name("worker.py")
 MASTER_KEY = base64.b64encode(b"k" * 32).decode()
 RECOVERY = 15.0
 """Seconds within which there must be progress after a fault has ended."""
+THINKING = 0.02
+"""Seconds between the payments of one client under load."""
+
+
+GROUPS = tuple(consumer.group for consumer in toy.service.consumers)
+
+
+class Order(NamedTuple):
+    """A command: a payment, or the opening of an account when there is no amount."""
+
+    account: str
+    amount: int
+    key: str
 
 
 class Worker:
-    """One process of the toy service."""
+    """One process of the toy service, and its wires to the servers where it has some."""
 
-    def __init__(self, environment: dict[str, str], folder: Path, name: str) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        folder: Path,
+        name: str,
+        *,
+        mongodb: Wire | None = None,
+        kafka: Wire | None = None,
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._fault = folder / f"{name}.fault"
+        self.mongodb, self.kafka = mongodb, kafka
+        self.handled = folder / f"{name}.handled"
+        """A line for each time that a handler was called: the group and the event's id."""
+        self._orders = folder / f"{name}.orders"
         self._log = folder / f"{name}.log"
         self._environment = environment | {
             "JINGUO_PORT": str(port),
             "JINGUO_INSTANCE": name,
-            "FAULT": str(self._fault),
+            "ORDERS": str(self._orders),
+            "HANDLED": str(self.handled),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        variables = [f"{name}={value}" for name, value in self._environment.items()]
+    def start(self, skew: float = 0) -> None:
+        """Start it, with a clock that is so many seconds ahead."""
+        environment = self._environment | {"SKEW": str(skew)}
+        variables = [f"{name}={value}" for name, value in environment.items()]
         self._process = spawn(["env", *variables, sys.executable, WORKER], output=self._log)
 
-    def arm(self, step: str, countdown: int) -> None:
-        """Let it kill itself at the `countdown`-th passing of a step from now on."""
-        self._fault.write_text(f"{step}:{countdown}")
+    def order(self, ailment: str, value: object) -> None:
+        """Let something befall it: see `worker.py`."""
+        self._orders.write_text(f"{ailment}:{value}")
         self.signal(signal.SIGUSR1)
 
     def signal(self, number: signal.Signals) -> None:
@@ -61,15 +93,26 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
+    def end(self) -> int:
+        """End it in order: SIGTERM. Returns its exit code."""
+        self.signal(signal.SIGTERM)
+        assert self._process
+        return self._process.wait(20)
+
     @property
     def killed_itself(self) -> bool:
         return self._process is not None and self._process.poll() == -signal.SIGKILL
 
 
 class Town:
-    """Workers on one database, clients that pay into accounts, and the history of their commands."""
+    """Workers on one database, clients that pay into accounts, and the history of their commands.
 
-    def __init__(self, mongodb_uri: str, kafka: str | None, folder: Path, seed: int) -> None:
+    `wired`: workers reach MongoDB and Kafka through wires that tests can cut.
+    """
+
+    def __init__(
+        self, mongodb_uri: str, broker: KafkaBroker | None, folder: Path, seed: int, *, wired: bool = False
+    ) -> None:
         self.prefix = f"f{uuid4().hex[:12]}"
         self.random = random.Random(seed)
         self.client = connect(mongodb_uri)
@@ -80,7 +123,13 @@ class Town:
         self.payments: Counter[str] = Counter()
         """What was acknowledged, by account."""
         self.workers: list[Worker] = []
-        self._log_name = "kafka" if kafka else "embedded"
+        self._made: list[Worker] = []
+        self._wires: list[tuple[Wire, Wire | None]] = []
+        """Those that no worker uses any more."""
+        self._mongodb_uri = mongodb_uri
+        self._broker = broker
+        self._wired = wired
+        self._log_name = "kafka" if broker else "embedded"
         self._folder = folder
         self._http = httpx.AsyncClient(timeout=4, limits=httpx.Limits(max_keepalive_connections=0))
         self._environment = {
@@ -90,20 +139,63 @@ class Town:
             "JINGUO_MONGODB_URI": mongodb_uri,
             "JINGUO_DATABASE_PREFIX": self.prefix,
             "JINGUO_MASTER_KEY": MASTER_KEY,
-            "KAFKA_BOOTSTRAP_SERVERS": kafka or "",
+            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap if broker else "",
         }
+
+    async def open(self, workers: int = 1, *, skew: float = 0) -> list[Worker]:
+        """Workers that serve, with clocks ahead and behind by `skew` seconds in turn, and open accounts."""
+        clocks = [-skew if number % 2 else skew for number in range(workers)]
+        found = [self._start(clock) for clock in clocks]
+        await asyncio.gather(*(self.serving(worker) for worker in found))
+        self.workers += found
+        for account in self.accounts:
+            await self._until_acknowledged(Order(account, 0, f"open-{account}"))
+        return found
 
     async def worker(self) -> Worker:
         """One more worker, serving."""
-        worker = Worker(self._environment, self._folder, f"worker{len(self.workers)}")
-        self.workers.append(worker)
-        worker.start()
+        worker = self._start()
         await self.serving(worker)
+        self.workers.append(worker)
         return worker
 
+    def _start(self, skew: float = 0) -> Worker:
+        name = f"worker{len(self._made)}"
+        worker = self._wired_worker(name) if self._wired else Worker(self._environment, self._folder, name)
+        self._made.append(worker)
+        worker.start(skew)
+        return worker
+
+    def _wired_worker(self, name: str) -> Worker:
+        mongodb, kafka = self._wires.pop() if self._wires else self._new_wires()
+        environment = self._environment | {
+            "JINGUO_MONGODB_URI": f"mongodb://127.0.0.1:{mongodb.port}/?directConnection=true"
+        }
+        if kafka:
+            environment["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{kafka.port}"
+        return Worker(environment, self._folder, name, mongodb=mongodb, kafka=kafka)
+
+    def _new_wires(self) -> tuple[Wire, Wire | None]:
+        """Kafka leads its clients to the address it advertises: each of its doors to another wire."""
+        port = urlsplit(self._mongodb_uri).port
+        assert port
+        if not self._broker:
+            return Wire(port), None
+        door = self._broker.doors[len(self._made)]
+        return Wire(port), Wire(door.port, door.advertised)
+
+    async def retire(self, worker: Worker) -> None:
+        """End a worker in order; it serves what it has begun."""
+        self.workers.remove(worker)
+        assert await asyncio.to_thread(worker.end) == 0
+        if worker.mongodb:
+            self._wires.append((worker.mongodb, worker.kafka))
+
     async def close(self) -> None:
-        for worker in self.workers:
+        for worker in self._made:
             worker.kill()
+        for wire in {wire for worker in self._made for wire in (worker.mongodb, worker.kafka) if wire}:
+            wire.close()
         await self._http.aclose()
         self.client.close()
 
@@ -118,53 +210,99 @@ class Town:
 
         await until(answers, seconds, "a worker that serves")
 
-    async def open_accounts(self) -> None:
-        for account in self.accounts:
-            await self._command("/ledger/accounts", {"id": account})
-
-    async def pay(self, payments: int, clients: int = 8) -> None:
-        """Pay into random accounts, `clients` at a time; each command until it is acknowledged."""
-        orders = [(self.random.choice(self.accounts), self.random.randint(1, 100)) for _ in range(payments)]
-        waiting = iter(orders)
+    async def pay(
+        self, payments: int, clients: int = 8, *, to: str | None = None, via: Sequence[Worker] = ()
+    ) -> None:
+        """Pay into random accounts or one, `clients` at a time; each command until it is acknowledged, by
+        any worker or one of those named."""
+        orders = iter([self._order(to) for _ in range(payments)])
 
         async def client() -> None:
-            for account, amount in waiting:
-                await self._command(f"/ledger/accounts/{account}/payments", {"amount": amount})
-                self.paid[account] += amount
-                self.payments[account] += 1
+            for order in orders:
+                await self._payment(order, via)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
                 group.create_task(client())
 
-    async def _command(self, path: str, body: dict[str, object], seconds: float = 60) -> None:
+    @asynccontextmanager
+    async def load(self, clients: int = 4) -> AsyncIterator[None]:
+        """Clients that pay, think for a moment and pay again, as long as the block lasts."""
+        over = False
+
+        async def client() -> None:
+            while not over:
+                await self.pay(1, clients=1)
+                await asyncio.sleep(THINKING)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(clients):
+                group.create_task(client())
+            try:
+                yield
+            finally:
+                over = True
+
+    async def refused(self, worker: Worker, *, via: Sequence[Worker]) -> float:
+        """A worker answers a command with 503; others take it then. Returns after how many seconds."""
+        order = self._order()
+        began = time.monotonic()
+        answer = await self._send(worker, order)
+        assert answer is not None
+        assert answer.status_code == 503
+        seconds = time.monotonic() - began
+        await self._payment(order, via)
+        return seconds
+
+    def _order(self, account: str | None = None) -> Order:
+        amount, key = self.random.randint(1, 100), self.random.randbytes(12).hex()
+        return Order(account or self.random.choice(self.accounts), amount, key)
+
+    async def _payment(self, order: Order, via: Sequence[Worker]) -> None:
+        await self._until_acknowledged(order, via)
+        self.paid[order.account] += order.amount
+        self.payments[order.account] += 1
+
+    async def _until_acknowledged(
+        self, order: Order, via: Sequence[Worker] = (), seconds: float = 60
+    ) -> None:
         """Send with one Idempotency-Key until the answer is a success: lost answers are asked for again."""
-        headers = {"Idempotency-Key": self.random.randbytes(12).hex()}
         deadline = time.monotonic() + seconds
         while True:
-            for worker in self.random.sample(self.workers, len(self.workers)):
-                try:
-                    answer = await self._http.post(worker.url + path, json=body, headers=headers)
-                except httpx.TransportError:
-                    continue
-                if answer.is_success:
+            workers = via or self.workers
+            for worker in self.random.sample(workers, len(workers)):
+                answer = await self._send(worker, order)
+                if answer is not None and answer.is_success:
                     return
-                assert answer.status_code in (409, 503), answer.text
-            assert time.monotonic() < deadline, f"{path} was not acknowledged within {seconds} s"
+                assert answer is None or answer.status_code in (409, 503), answer.text
+            assert time.monotonic() < deadline, f"{order} was not acknowledged within {seconds} s"
             await asyncio.sleep(0.05)
+
+    async def _send(self, worker: Worker, order: Order) -> httpx.Response | None:
+        """Its answer; None when there was none."""
+        path, body = "/ledger/accounts", {"id": order.account}
+        if order.amount:
+            path, body = f"{path}/{order.account}/payments", {"amount": order.amount}
+        headers = {"Idempotency-Key": order.key}
+        try:
+            return await self._http.post(worker.url + path, json=body, headers=headers)
+        except httpx.TransportError:
+            return None
 
     # ── what must hold ───────────────────────────────────────────────────────────────────────────
 
-    async def progress(self, within: float = RECOVERY) -> None:
-        """A payment made now takes effect in both groups in time."""
+    async def progress(
+        self, within: float = RECOVERY, *, via: Sequence[Worker] = (), groups: Sequence[str] = GROUPS
+    ) -> None:
+        """A payment made now takes effect in all groups in time, and with it all before it."""
         began = time.monotonic()
-        await self.pay(1, clients=1)
-        await self._settled(within)
+        await self.pay(1, clients=1, via=via)
+        await self.settled(within, groups)
         assert time.monotonic() - began <= within
 
     async def check(self, within: float = RECOVERY) -> None:
         """Nothing acknowledged lost, every effect once, no key out of order."""
-        await self._settled(within)
+        await self.settled(within)
         accounts = {row["_id"]: row async for row in self.database["accounts"].find()}
         statements = {row["_id"]: row async for row in self.database["statements"].find()}
         for account in self.accounts:
@@ -180,16 +318,43 @@ class Town:
         assert await self.database["parked"].count_documents({}) == 0
         assert await self.archive.head() == self.payments.total()
 
-    async def _settled(self, seconds: float) -> None:
-        groups = [Cursors(self.database, c.group, self._log_name) for c in toy.service.consumers]
+    def redelivered(self, group: str) -> int:
+        """How often the handlers of a group were called for an event that they had been called for."""
+        paths = [worker.handled for worker in self._made if worker.handled.exists()]
+        calls = [line for path in paths for line in path.read_text().splitlines() if line.startswith(group)]
+        return len(calls) - len(set(calls))
+
+    async def largest_batch(self, group: str) -> int:
+        """The most events that were committed together in a group."""
+        events = await self.archive.read(0, 1_000_000)
+        places = Counter[int]()
+        async for batch in self.database["batches"].find({"group": group}):
+            parts = [(part["partition"], part["after"], part["to"]) for part in batch["parts"]]
+            places[batch["_id"]] = sum(
+                partition == event.partition and after < event.position <= to
+                for partition, after, to in parts
+                for event in events
+            )
+        return max(places.values())
+
+    async def settled(self, seconds: float, groups: Sequence[str] = GROUPS) -> None:
+        """Everything is archived, and consumed by these groups."""
 
         async def nothing_waits() -> bool:
             if await self.database["accounts"].find_one({"outbox.0": {"$exists": True}}, {"_id": 1}):
                 return False
-            lags = [await self.archive.lag((await g.positions()).get("ledger", {})) for g in groups]
-            return not any(lags)
+            return not any([await self.lag(group) for group in groups])
 
         await until(nothing_waits, seconds, "everything relayed and consumed")
+
+    async def lag(self, group: str) -> int:
+        """How many archived events a group has not consumed."""
+        positions = await Cursors(self.database, group, self._log_name).positions()
+        return await self.archive.lag(positions.get("ledger", {}))
+
+    async def parked(self) -> set[str]:
+        """The accounts with parked events."""
+        return set(await self.database["parked"].distinct("key"))
 
 
 MakeTown = Callable[..., Town]

@@ -1,13 +1,18 @@
-"""The toy service as a process of its own, which kills itself where it is told to.
+"""The toy service as a process of its own, and what can befall it.
 
-At SIGUSR1 it reads `step:n` from the file that FAULT names: a step of the way from a request to its
-effects, and at which passing of it from now on the process ends by SIGKILL.
+At SIGUSR1 it reads an order from the file that ORDERS names:
+`<step>:n`: it kills itself at the n-th passing, from now on, of a step from a request to its effects;
+`slow:s`: the handler of statements takes s seconds for each event;
+`poison:account`: that handler cannot handle the events of an account; of none, when it is empty.
+Its clock is SKEW seconds ahead, and it writes down in HANDLED which events its handlers were called for.
 """
 
+import asyncio
 import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
 import toy
 
 from shared.archive import Archive
+from shared.clock import moved
+from shared.consumers.declare import Consumer, Handler
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host, serve
@@ -69,16 +76,61 @@ def arm(step: str, countdown: int) -> None:
     setattr(owner, name, wrapped_plain if name == "_announce" else wrapped)
 
 
+class Ailing:
+    """A function around a handler: slow, and poisoned by the events of an account."""
+
+    def __init__(self) -> None:
+        self.slow = 0.0
+        self.poison = ""
+
+    def around(self, handler: Handler) -> Handler:
+        async def handle(event: Any, tx: Transaction) -> None:
+            if self.slow:
+                await asyncio.sleep(self.slow)
+            if event.envelope.subject == self.poison:
+                raise toy.Poisoned(event.envelope.id)
+            await handler(event, tx)
+
+        return handle
+
+
+def noted(handler: Handler, group: str, journal: int) -> Handler:
+    """A function around a handler that writes every call down; a line survives SIGKILL."""
+
+    async def handle(event: Any, tx: Transaction) -> None:
+        os.write(journal, f"{group} {event.envelope.id}\n".encode())
+        await handler(event, tx)
+
+    return handle
+
+
+def put_around(consumer: Consumer, wrap: Callable[[Handler], Handler]) -> None:
+    for event, handler in consumer.handlers.items():
+        consumer.handlers[event] = wrap(handler)
+
+
 def main() -> None:
     configure_logging()
+    ailing = Ailing()
+    journal = os.open(os.environ["HANDLED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    put_around(toy.statements, ailing.around)
+    for consumer in toy.service.consumers:
+        put_around(consumer, lambda handler, group=consumer.group: noted(handler, group, journal))
 
     def on_signal(*_: object) -> None:
-        step, _, countdown = Path(os.environ["FAULT"]).read_text().rpartition(":")
-        arm(step, int(countdown))
+        order, _, value = Path(os.environ["ORDERS"]).read_text().rpartition(":")
+        match order:
+            case "slow":
+                ailing.slow = float(value)
+            case "poison":
+                ailing.poison = value
+            case step:
+                arm(step, int(value))
 
     signal.signal(signal.SIGUSR1, on_signal)
     settings = Settings()
-    serve(Host([toy.service], settings).app(), settings)
+    with moved(timedelta(seconds=float(os.environ["SKEW"]))):
+        serve(Host([toy.service], settings).app(), settings)
 
 
 if __name__ == "__main__":

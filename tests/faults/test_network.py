@@ -1,0 +1,27 @@
+"""The network between a worker and a server is cut and healed."""
+
+from faults import Cut, kafka_cut_from, mongodb_cut_from
+from kafka_broker import KafkaBroker
+from town import MakeTown
+
+
+async def test_mongodb_cut_from_one_of_two_workers(
+    mongodb_uri: str, broker: KafkaBroker | None, make_town: MakeTown
+) -> None:
+    town = make_town(mongodb_uri, broker, seed=24, wired=True)
+    worker, _ = await town.open(2)
+    await town.pay(20)
+    await mongodb_cut_from(town, worker, "reset" if broker else "silent")
+    await town.progress()
+    await town.check()
+
+
+async def test_kafka_cut_from_a_worker(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
+    kafka.start()
+    town = make_town(mongodb_uri, kafka, seed=29, wired=True)
+    [worker] = await town.open()
+    how: Cut
+    for how in ("silent", "reset"):
+        await kafka_cut_from(town, worker, how, seconds=3)
+        await town.progress()
+    await town.check()

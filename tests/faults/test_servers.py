@@ -1,0 +1,51 @@
+"""MongoDB and Kafka are killed, wiped, made to step down and filled up under load."""
+
+from disk import Disk
+from faults import another_primary, disk_full, mongodb_restarted, without_broker
+from kafka_broker import JavaBroker, KafkaBroker
+from replica_set import ReplicaSet
+from town import MakeTown
+
+from shared.mongod import Mongod
+
+
+async def test_mongodb_restarted(own_mongod: Mongod, broker: KafkaBroker | None, make_town: MakeTown) -> None:
+    town = make_town(own_mongod.uri, broker, seed=22)
+    await town.open()
+    async with town.load():
+        await mongodb_restarted(own_mongod)
+    await town.progress()
+    await town.check()
+
+
+async def test_the_primary_steps_down_and_is_killed(
+    replica_set: ReplicaSet, broker: KafkaBroker | None, make_town: MakeTown
+) -> None:
+    town = make_town(replica_set.uri, broker, seed=25)
+    await town.open()
+    for end in (replica_set.step_down, replica_set.kill_primary):
+        await another_primary(town, end)
+        await town.progress()
+    await town.check()
+
+
+async def test_broker_bounced_and_wiped(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
+    town = make_town(mongodb_uri, kafka, seed=23)
+    await town.open()
+    for end in (kafka.kill, kafka.wipe):
+        await town.pay(40)
+        await without_broker(town, kafka, end)
+        await town.progress()
+        await town.check()
+
+
+async def test_the_disk_of_the_broker_is_full(
+    mongodb_uri: str, cramped: tuple[JavaBroker, Disk], make_town: MakeTown
+) -> None:
+    broker, disk = cramped
+    town = make_town(mongodb_uri, broker, seed=28)
+    await town.open()
+    await town.pay(40)
+    await disk_full(town, broker, disk)
+    await town.progress()
+    await town.check()
