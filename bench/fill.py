@@ -39,7 +39,8 @@ def _campaign() -> Campaign:
 async def _signed(vault: Vault, campaign: Campaign, form: dict[str, Any]) -> Pledge:
     fields = {name: value for name, value in form.items() if name != "consent"}
     keys = keys_of(vault.blind_index, form["community"], form["door"], form["phone"], form["name"])
-    pledge = Pledge.signed(campaign, keys, now=now(), signer=await vault.new_person(), **fields)
+    signer = await vault.new_person()
+    pledge = Pledge.signed(campaign, keys, now=now(), form_number=1, signer=signer, **fields)
     pledge.send_code(CODE, vault.blind_index(code_text(pledge.id, CODE)), now())
     return pledge
 

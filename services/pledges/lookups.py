@@ -1,20 +1,19 @@
 """What signing and verifying look up, kept cheap: cached for a moment, or read for many at once."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, proxy
 
 from cachetools import TTLCache
 
 from shared.clock import now
+from shared.store.driver import Bson
 from shared.store.grouping import Grouped
 from shared.store.store import Store
 
 from .domain.campaign import Campaign
-from .domain.fraud import SUSTAINED, ListEntry, ListKind
+from .domain.fraud import SUSTAINED, Forms, ListEntry, ListKind
 from .domain.pledge import Pledge
 
 STRIPES = 4096
@@ -32,7 +31,7 @@ class Lookups:
     def __init__(self, store: Store) -> None:
         self._store: Store = proxy(store)
         self._cache: TTLCache[str, asyncio.Task[Any]] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
-        self._forms: Grouped[str, list[datetime]] = Grouped(self._forms_of, store.timeout)
+        self._forms: Grouped[str, Forms] = Grouped(self._forms_of, store.timeout)
         self._locks = [asyncio.Lock() for _ in range(STRIPES)]
 
     @classmethod
@@ -64,17 +63,21 @@ class Lookups:
         """They were changed here: read them again."""
         self._cache.pop(_LISTS, None)
 
-    async def earlier_forms(self, phone_key: str) -> list[datetime]:
-        """When the forms of a phone came in, as far back as the limits look."""
+    async def earlier_forms(self, phone_key: str) -> Forms:
+        """The forms of a phone so far."""
         return await self._forms(phone_key)
 
-    async def _forms_of(self, phone_keys: list[str]) -> list[list[datetime] | Exception]:
-        where = {"phone_key": {"$in": phone_keys}, "created_at": {"$gt": now() - SUSTAINED.within}}
-        fields = {"_id": 0, "phone_key": 1, "created_at": 1}  # the index "phones" alone answers this
-        times: defaultdict[str, list[datetime]] = defaultdict(list)
-        for row in await self._store.aggregate(Pledge, [{"$match": where}, {"$project": fields}]):
-            times[row["phone_key"]].append(row["created_at"])
-        return [times[key] for key in phone_keys]
+    async def _forms_of(self, phone_keys: list[str]) -> list[Forms | Exception]:
+        recent = {"$gt": ["$created_at", now() - SUSTAINED.within]}
+        group: Bson = {
+            "_id": "$phone_key",
+            "last": {"$max": "$form_number"},
+            "times": {"$push": {"$cond": [recent, "$created_at", "$$REMOVE"]}},
+        }
+        match = {"phone_key": {"$in": phone_keys}}
+        rows = await self._store.aggregate(Pledge, [{"$match": match}, {"$group": group}])
+        found = {row["_id"]: Forms(row["last"], row["times"]) for row in rows}
+        return [found.get(key, Forms()) for key in phone_keys]
 
     async def _cached(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` answered within the last second; requests that come together ask once."""
@@ -84,9 +87,9 @@ class Lookups:
         return await asyncio.shield(reading)
 
     def alone(self, key: str) -> asyncio.Lock:
-        """A lock for a key: requests at the same instant must not each see a limit unreached.
+        """A lock for a key: requests at the same instant take turns, instead of running into each other.
 
-        It holds within this process: with n replicas a burst may reach n times the limit.
+        It holds within this process and only saves work; what must hold everywhere is in the documents.
         """
         return self._locks[hash(key) % STRIPES]
 

@@ -15,7 +15,7 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CommunityCode
-from shared.problems import AlreadyExists
+from shared.problems import AlreadyExists, TooManyRequests
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 
@@ -25,6 +25,8 @@ router = APIRouter(tags=["signings"])
 
 Code = Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
 TOKEN_BYTES = 16
+ATTEMPTS = 8
+"""How often a form is tried when another replica takes the next number of its phone."""
 
 
 class Form(Body):
@@ -56,22 +58,21 @@ class Withdrawal(Body):
 async def sign(campaign_id: str, form: Form, store: StoreDep, response: Response) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
     campaign = await lookups.campaign(campaign_id)
-    at = now()
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
+    given = form.model_dump(exclude={"community", "consent"})
+    given |= {"community": form.community, "signer": await store.vault.new_person()}
     async with lookups.alone(keys.phone):
-        held = holds(await lookups.listed(keys.phone), await lookups.earlier_forms(keys.phone), at)
-        fields = form.model_dump(exclude={"community", "consent"})
-        pledge = Pledge.signed(
-            campaign,
-            keys,
-            community=form.community,
-            now=at,
-            signer=await store.vault.new_person(),
-            held=held,
-            **fields,
-        )
-        _send_code(store, pledge)
-        return tagged(response, await store.commit(pledge, PledgeView.of))
+        for _ in range(ATTEMPTS):
+            at, earlier = now(), await lookups.earlier_forms(keys.phone)
+            held = holds(await lookups.listed(keys.phone), earlier.times, at)
+            pledge = Pledge.signed(campaign, keys, now=at, form_number=earlier.last + 1, held=held, **given)
+            _send_code(store, pledge)
+            try:
+                return tagged(response, await store.commit(pledge, PledgeView.of))
+            except AlreadyExists as taken:
+                if taken.index != "forms":
+                    raise
+        raise TooManyRequests(1, "该手机号提交过于频繁 / Too many forms from this phone")
 
 
 def _send_code(store: Store, pledge: Pledge) -> None:

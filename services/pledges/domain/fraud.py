@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from shared.contracts.pledges import PhoneListed
 from shared.days import local_day
@@ -56,6 +56,15 @@ class ListEntry(Document):
         """Put the phone on a list, or on the other one."""
         self.kind, self.reason, self.by, self.at, self.revoked_at = kind, reason, by, now, None
         self.record(PhoneListed(entry_id=self.id, kind=kind))
+
+
+class Forms(NamedTuple):
+    """The forms of a phone so far."""
+
+    last: int = 0
+    """The number of the last one."""
+    times: Sequence[datetime] = ()
+    """When they came, as far back as the limits look."""
 
 
 def holds(listed: ListKind | None, earlier: Sequence[datetime], now: datetime) -> list[HoldReason]:

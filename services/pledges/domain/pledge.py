@@ -115,7 +115,7 @@ class Pledge(Document):
             where={"state": "counted"},
         ),
         Index("certificates", [("token", 1)], unique=True, where={"token": {"$gt": ""}}),
-        Index("phones", [("phone_key", 1), ("created_at", 1)]),
+        Index("forms", [("phone_key", 1), ("form_number", 1)], unique=True),
         Index("invalidations", [("invalidation", 1)], where={"invalidation": {"$gt": ""}}),
         Index("reviews", [("created_at", 1)], where={"state": "verified"}),
     )
@@ -130,6 +130,9 @@ class Pledge(Document):
     phone: Personal[str] = None
     door: Personal[str] = None
     phone_key: str
+    form_number: int
+    """Counts the forms of one phone. Two that come at the same instant cannot have the same number, on
+    any number of replicas, so that the second is held against the limits with the first."""
     identities: list[str]
     role: SignerRole
     members: int
@@ -154,7 +157,7 @@ class Pledge(Document):
     # ── the form and its code ────────────────────────────────────────────────────────────────────
 
     @classmethod
-    def signed(cls, campaign: Campaign, keys: Keys, *, community: str, now: datetime, **form: Any) -> Self:
+    def signed(cls, campaign: Campaign, keys: Keys, *, community: str, now: datetime, **given: Any) -> Self:
         """A form handed in while the campaign is open. Raises OutsideWindow. Then `send_code`."""
         campaign.check_open(now)
         return cls(
@@ -165,7 +168,7 @@ class Pledge(Document):
             phone_key=keys.phone,
             identities=keys.identities,
             created_at=now,
-            **form,
+            **given,
         )
 
     def send_code(self, code: str, code_key: str, now: datetime) -> None:
@@ -272,7 +275,7 @@ class Pledge(Document):
         self.check_signer(phone_key)
         if "withdraw" in PLEDGE.legal(self.state):
             self.withdraw(phone_key, now, "erasure")
-        self.phone_key, self.identities = "", []
+        self.phone_key, self.identities = f"erased|{self.id}", []
         self.record(
             SignerErased(
                 division=self.division,

@@ -62,10 +62,9 @@ class Forms(RuleBasedStateMachine):
     def forms_are_handed_in(self, handed_in: list[tuple[int, int]]) -> None:
         times, at = self.form_times(), now()
         path = f"/campaigns/{self.campaign}/pledges"
-        # A phone stays with its replica: the limit of forms is one of each process, see `Lookups.alone`.
         forms = [
-            (phone % 2, a_form(phone=self.phones[phone], name=f"王{next(_names)}"), after)
-            for phone, after in handed_in
+            (number % 2, a_form(phone=self.phones[phone], name=f"王{next(_names)}"), after)
+            for number, (phone, after) in enumerate(handed_in)
         ]
         answers = self.all_at_once([Act(replica, path, form, after) for replica, form, after in forms])
         taken = Counter[str]()
