@@ -22,6 +22,7 @@ from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.runtime import Runtime
 from shared.idempotency import KEPT
+from shared.identity import Identity
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
 from shared.relay import Relay
@@ -62,6 +63,7 @@ class Host:
         self.client = connect(settings.mongodb_uri)
         prefix = settings.database_prefix
         self.vault = Vault(self.client, prefix, master_key(settings), timeout=settings.command_timeout)
+        self.identity = Identity(self.settings)
         self.archives = Archives(self.client, prefix)
         self.log = make_log(settings, self.archives, self.instance)
         self.stores = {
@@ -85,7 +87,7 @@ class Host:
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
             Mount("/metrics", make_asgi_app()),
-            *(Mount(f"/{service.name}", service.app(self.stores[service.name])) for service in self.services),
+            *(Mount(f"/{s.name}", s.app(self.stores[s.name], self.identity)) for s in self.services),
         ]
         app = Starlette(routes=routes, lifespan=self._lifespan)
         problems.install(app)
@@ -104,6 +106,7 @@ class Host:
     async def start(self) -> None:
         """Create indexes, then start relays, publishers, consumers and jobs."""
         await self.vault.open()
+        await self.identity.check()
         for service in self.services:
             await self.stores[service.name].prepare(service.documents)
             await self.archives[service.name].prepare()
@@ -159,6 +162,7 @@ class Host:
         for relay in self._relays:
             await relay.lease.release()
         self.vault.close()
+        await self.identity.close()
         self.client.close()
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from shared import problems
 from shared.consumers.declare import Consumer
 from shared.documents import Document
 from shared.idempotency import IdempotentPosts
+from shared.identity import Identity
 from shared.middleware import BodyLimit, Traced
 from shared.store.store import Store
 
@@ -43,7 +44,7 @@ class Service:
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
 
-    def app(self, store: Store) -> FastAPI:
+    def app(self, store: Store, identity: Identity) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
@@ -58,6 +59,7 @@ class Service:
             ],
         )
         app.state.store = store
+        app.state.identity = identity
         problems.install(app)
         for router in self.routers:
             app.include_router(router)

@@ -34,6 +34,18 @@ class Settings(BaseSettings):
     """A command or query that takes longer answers 503."""
     relay_lease: float = 3.0
     """How long a relay may be silent before another replica takes over."""
+    production: bool = False
+    """What is for trying things out only is refused then: the local issuer, the page of messages sent."""
+    oidc_issuer: str | None = None
+    """The OpenID Connect issuer whose tokens callers bring. None: `jinguo up` runs one with made-up people."""
+    oidc_audience: str = "jinguo"
+    oidc_leeway: float = 30.0
+    """How far the issuer's clock may be from ours."""
+    oidc_roles_claim: str = "roles"
+    """Claims may lie deeper: `realm_access.roles`."""
+    oidc_org_unit_claim: str = "org_unit"
+    oidc_division_claim: str = "division"
+    oidc_department_claim: str = "department"
     show_outgoing_messages: bool = False
     """A local page lists the messages sent, one-time codes included: for trying things out only."""
     log_level: str = "INFO"

@@ -1,0 +1,66 @@
+"""Who may call a route: said beside the route, in its signature.
+
+`caller: Annotated[Caller, may(Role.CITY_OFFICER)]` lets callers with that role in;
+`caller: Annotated[None, anyone("why")]` says that a route is open to the public, and why it may be.
+A route without a rule fails a test; `docs/access.md` is written from these rules.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from shared.divisions import CITY
+from shared.identity import Caller, Identity, Role, Unauthenticated
+from shared.problems import Problem
+
+__all__ = ["Caller", "Forbidden", "Role", "Rule", "anyone", "may", "reaches"]
+
+_bearer = HTTPBearer(auto_error=False, description="JWT of the issuer; locally: `jinguo token`")
+_Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+class Forbidden(Problem):
+    """The caller is known, and may not do this."""
+
+    status, type, title, title_en = 403, "forbidden", "无权办理", "Not allowed"
+
+
+class Rule:
+    """Who may call a route. `roles`: any of them; none at all: open to the public, because of `why`."""
+
+    def __init__(self, roles: frozenset[Role], why: str = "") -> None:
+        self.roles = roles
+        self.why = why
+
+
+class _Roles(Rule):
+    async def __call__(self, request: Request, given: _Given) -> Caller:
+        if given is None:
+            raise Unauthenticated("missing")
+        identity: Identity = request.app.state.identity
+        caller = await identity.caller(given.credentials)
+        if not caller.roles & self.roles:
+            raise Forbidden(needed=sorted(self.roles))
+        return caller
+
+
+class _Anyone(Rule):
+    async def __call__(self) -> None:
+        return None
+
+
+def may(*roles: Role) -> Any:
+    """The rule of a route that callers with any of these roles may use. Raises 401 and 403 problems."""
+    return Depends(_Roles(frozenset(roles)))
+
+
+def anyone(why: str) -> Any:
+    """The rule of a route that is open to the public."""
+    return Depends(_Anyone(frozenset(), why))
+
+
+def reaches(caller: Caller, division: str) -> bool:
+    """Whether a place lies in the division that the caller is responsible for."""
+    own = caller.division
+    return own is not None and (own == CITY or division.startswith(own))

@@ -1,0 +1,215 @@
+"""Who calls: JWTs of an OpenID Connect issuer, checked against its keys.
+
+Only asymmetric signatures are accepted, and each only with a key made for it: a token that says `none`, or
+HMAC over a public key, is refused before a key is looked at.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import httpx
+import jwt
+import structlog
+from cachetools import TTLCache
+
+from shared.problems import Problem, Unavailable
+from shared.settings import Settings
+
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+REQUIRED = ("exp", "iss", "aud", "sub")
+FRESH = 600.0
+"""Seconds after which the issuer's keys are fetched again: one that was withdrawn lives no longer here."""
+ASK_AGAIN = 5.0
+"""Seconds between fetches for the sake of a key we do not know."""
+REMEMBERED = 60
+"""Seconds for which a checked token is not checked again."""
+LOCAL_ISSUER = "jinguo_local_issuer"
+"""The mark of the local issuer in its discovery document: production refuses it."""
+log = structlog.get_logger()
+
+
+class Role(StrEnum):
+    """What a caller may be, in the field's words. Which division or department is said by the scopes."""
+
+    RESIDENT = "resident"  # 居民，也是患者
+    COMMUNITY_WORKER = "community-worker"  # 村（社区）妇联执委、宣讲督导队员
+    COUNTY_OFFICER = "county-officer"  # 县（市、区）妇联干部
+    CITY_OFFICER = "city-officer"  # 市妇联干部
+    COORDINATOR = "coordinator"  # 绿色通道协调员
+    CLINICIAN = "clinician"  # 医院科室人员
+    DATA_OFFICER = "data-officer"  # 个人信息保护负责人
+    SYSTEM = "system"  # 市里其他系统
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as the issuer says."""
+
+    id: str
+    """The token's subject. It may be personal: never in an event, a log line or a metric."""
+    roles: frozenset[Role]
+    org_unit: str | None = None
+    """The federation's unit that a caller acts for."""
+    division: str | None = None
+    """The division that an officer or worker is responsible for: a code of the city, a county or below."""
+    department: str | None = None
+    """The hospital department of a clinician."""
+    phone: str | None = None
+    """A resident's phone, where the issuer has verified it."""
+
+
+class Unauthenticated(Problem):
+    """There is no valid token: `reason` says what is wrong with it."""
+
+    status, type, title, title_en = 401, "unauthenticated", "请先登录", "A valid token is needed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"}, reason=reason)
+
+
+class ProductionRefused(RuntimeError):
+    """Production was asked to trust the local issuer of made-up people."""
+
+
+class Identity:
+    """Checks tokens of the issuer that the settings name. `close()` at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings)
+        self._known: TTLCache[str, tuple[Caller, float]] = TTLCache(maxsize=10_000, ttl=REMEMBERED)
+
+    async def caller(self, token: str) -> Caller:
+        """Who a token speaks for. Raises Unauthenticated, Unavailable (the issuer cannot be reached)."""
+        caller, expires = self._known.get(token, (None, 0.0))
+        if caller is None:
+            claims = await self._claims(token)
+            caller = self._caller(claims)
+            self._known[token] = caller, claims["exp"]
+        elif expires + self._settings.oidc_leeway < time.time():
+            raise Unauthenticated("expired")
+        return caller
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            head = jwt.get_unverified_header(token)
+            if head.get("alg") not in ALGORITHMS:
+                raise Unauthenticated("algorithm")
+            key = await self._keys.find(head.get("kid"))
+            return jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=self._settings.oidc_audience,
+                issuer=self._settings.oidc_issuer,
+                leeway=self._settings.oidc_leeway,
+                options={"require": list(REQUIRED)},
+            )
+        except jwt.InvalidTokenError as error:
+            raise Unauthenticated(_reason(error)) from None
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        named = self._settings
+        known = set(Role)
+        given = _at(claims, named.oidc_roles_claim) or []
+        return Caller(
+            id=claims["sub"],
+            roles=frozenset(Role(role) for role in given if role in known),
+            org_unit=_at(claims, named.oidc_org_unit_claim),
+            division=_at(claims, named.oidc_division_claim),
+            department=_at(claims, named.oidc_department_claim),
+            phone=claims.get("phone_number") if claims.get("phone_number_verified") else None,
+        )
+
+    async def check(self) -> None:
+        """Fetch the keys now. Raises ProductionRefused when production would trust the local issuer."""
+        try:
+            await self._keys.fetch()
+        except Unavailable as error:
+            log.warning("the issuer cannot be reached yet", issuer=self._settings.oidc_issuer, why=str(error))
+
+    async def close(self) -> None:
+        """Close the connections to the issuer."""
+        await self._keys.close()
+
+
+def _at(claims: dict[str, Any], path: str) -> Any:
+    """A claim by its dotted path, e.g. `realm_access.roles`; None where there is none."""
+    found: Any = claims
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _reason(error: jwt.InvalidTokenError) -> str:
+    """What is wrong, without a word of the token itself."""
+    reasons = {
+        jwt.ExpiredSignatureError: "expired",
+        jwt.ImmatureSignatureError: "not-yet-valid",
+        jwt.InvalidAudienceError: "audience",
+        jwt.InvalidIssuerError: "issuer",
+        jwt.InvalidAlgorithmError: "algorithm",
+        jwt.InvalidSignatureError: "signature",
+        jwt.MissingRequiredClaimError: "claims",
+    }
+    return reasons.get(type(error), "malformed")
+
+
+class Keys:
+    """The issuer's public keys by their ids."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._issuer = settings.oidc_issuer
+        self._production = settings.production
+        self._http = httpx.AsyncClient(timeout=settings.command_timeout, follow_redirects=False)
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def find(self, kid: str | None) -> jwt.PyJWK:
+        """The key with this id. Raises Unauthenticated (`key`), Unavailable."""
+        if kid is None:
+            raise Unauthenticated("key")
+        age = time.monotonic() - self._fetched
+        if age > FRESH or (kid not in self._keys and age > ASK_AGAIN):
+            await self._refresh(kid)
+        if kid not in self._keys:
+            raise Unauthenticated("key")
+        return self._keys[kid]
+
+    async def _refresh(self, kid: str) -> None:
+        """Fetch; while the issuer is away, go on with the keys we have."""
+        try:
+            await self.fetch()
+        except Unavailable:
+            if kid not in self._keys:
+                raise
+
+    async def fetch(self) -> None:
+        """Ask the issuer. Raises Unavailable, ProductionRefused."""
+        asked = time.monotonic()
+        async with self._fetching:
+            if self._fetched > asked:  # somebody else just did
+                return
+            try:
+                about = await self._get(f"{self._issuer}/.well-known/openid-configuration")
+                if about.get(LOCAL_ISSUER) and self._production:
+                    raise ProductionRefused(f"{self._issuer} is the local issuer of made-up people")
+                found = jwt.PyJWKSet.from_dict(await self._get(about["jwks_uri"]))
+            except (httpx.HTTPError, ValueError, KeyError, jwt.PyJWKSetError) as error:
+                raise Unavailable("无法核对身份 / The issuer of tokens cannot be reached") from error
+            self._keys = {key.key_id: key for key in found.keys if key.key_id}
+            self._fetched = time.monotonic()
+
+    async def _get(self, url: str) -> dict[str, Any]:
+        answer = await self._http.get(url)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
