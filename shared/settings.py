@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     production: bool = False
     """What is for trying things out only is refused then: the local issuer, the page of messages sent."""
     oidc_issuer: str | None = None
-    """The OpenID Connect issuer whose tokens callers bring. None: `jinguo up` runs one with made-up people."""
+    """The OpenID Connect issuer of the callers' tokens. None: `jinguo up` runs one of made-up people."""
     oidc_audience: str = "jinguo"
     oidc_leeway: float = 30.0
     """How far the issuer's clock may be from ours."""

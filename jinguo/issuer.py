@@ -1,0 +1,161 @@
+"""The local issuer: an OpenID Connect issuer that gives anybody the token of a made-up person.
+
+For trying things out and for tests. Its discovery document says what it is, and a process that is told it
+runs in production refuses to trust it.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from jwt.algorithms import get_default_algorithms
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from shared.divisions import OrgUnit, org_units
+from shared.identity import LOCAL_ISSUER, Role
+from shared.ids import new_id
+
+PATH = "/issuer"
+SECONDS = 12 * 3600
+"""For how long a token is good."""
+
+
+class Person(BaseModel):
+    """A made-up person: what they are, where they act, and who they are when that matters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+    org: str | None = None
+    """An org unit by its id or (part of its) name: 柯城."""
+    division: str | None = None
+    """The division they are responsible for; None: that of the org unit."""
+    department: str | None = None
+    phone: str | None = None
+    subject: str | None = None
+    """None: one person for each role, org unit and department."""
+
+    def claims(self) -> dict[str, Any]:
+        """What the token says. Raises LookupError for an org unit that is none."""
+        unit = org_unit(self.org) if self.org else None
+        names = [self.role, unit.id if unit else None, self.department]
+        claims = {
+            "sub": self.subject or ".".join(name for name in names if name),
+            "roles": [self.role],
+            "org_unit": unit.id if unit else None,
+            "division": self.division or (unit.division if unit else None),
+            "department": self.department,
+            "phone_number": self.phone,
+            "phone_number_verified": True if self.phone else None,
+        }
+        return {name: value for name, value in claims.items() if value is not None}
+
+
+def org_unit(named: str) -> OrgUnit:
+    """An org unit by its id or part of its name. Raises LookupError."""
+    found = [unit for unit in org_units() if named == unit.id or named in unit.name]
+    if not found:
+        known = "、".join(f"{unit.id} {unit.name}" for unit in org_units())
+        raise LookupError(f"没有这个单位 / no org unit {named!r}; there are: {known}")
+    return found[0]
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """What tokens are signed with."""
+
+    private: Any
+    algorithm: str
+    kid: str
+
+    @classmethod
+    def kept_in(cls, file: Path) -> "SigningKey":
+        """The key in a file, made when there is none."""
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            made = ec.generate_private_key(ec.SECP256R1())
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        private = load_pem_private_key(file.read_bytes(), None)
+        public: dict[str, Any] = get_default_algorithms()["ES256"].to_jwk(private.public_key(), as_dict=True)
+        return cls(private, "ES256", public["x"][:16])
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        """The public half."""
+        algorithm = get_default_algorithms()[self.algorithm]
+        public: dict[str, Any] = algorithm.to_jwk(self.private.public_key(), as_dict=True)
+        return public | {"kid": self.kid, "use": "sig", "alg": self.algorithm}
+
+
+class LocalIssuer:
+    """Signs with a key that lies in `key_file`. `url` is the issuer's name."""
+
+    def __init__(self, url: str, key_file: Path, audience: str) -> None:
+        self.url = url
+        self.audience = audience
+        self.key = SigningKey.kept_in(key_file)
+
+    def token(self, person: Person, **changes: Any) -> str:
+        """A signed token; `changes` replace claims, None takes one out."""
+        at = int(time.time())
+        standard = {"iss": self.url, "aud": self.audience, "iat": at, "exp": at + SECONDS, "jti": new_id()}
+        claims = {k: v for k, v in (standard | person.claims() | changes).items() if v is not None}
+        return jwt.encode(
+            claims, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.kid}
+        )
+
+    def app(self) -> Starlette:
+        """Discovery, keys, and the token endpoint."""
+        return Starlette(
+            routes=[
+                Route("/.well-known/openid-configuration", self._discovery),
+                Route("/jwks", self._jwks),
+                Route("/token", self._token, methods=["POST"]),
+            ]
+        )
+
+    async def _discovery(self, _: Request) -> JSONResponse:
+        return JSONResponse(
+            {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}/jwks",
+                "token_endpoint": f"{self.url}/token",
+                "grant_types_supported": ["client_credentials"],
+                "id_token_signing_alg_values_supported": [self.key.algorithm],
+                LOCAL_ISSUER: True,
+            }
+        )
+
+    async def _jwks(self, _: Request) -> JSONResponse:
+        return JSONResponse({"keys": [self.key.jwk]})
+
+    async def _token(self, request: Request) -> JSONResponse:
+        """A token for whoever the form describes; without a role, for another city system."""
+        given = dict(parse_qsl((await request.body()).decode()))
+        if given.pop("grant_type", "") != "client_credentials":
+            return JSONResponse({"error": "unsupported_grant_type"}, 400)
+        client = given.pop("client_id", "")
+        given.pop("client_secret", None)
+        try:
+            person = Person.model_validate({"role": Role.SYSTEM, "subject": client or None} | given)
+            token = self.token(person)
+        except (ValidationError, LookupError) as error:
+            return JSONResponse({"error": "invalid_request", "error_description": str(error)}, 400)
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": SECONDS})
