@@ -21,6 +21,7 @@ from shared import problems
 from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.runtime import Runtime
+from shared.deadlines import Deadlines
 from shared.idempotency import KEPT
 from shared.identity import Identity
 from shared.log.embedded import EmbeddedLog
@@ -104,7 +105,7 @@ class Host:
     # ── life ─────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
-        """Create indexes, then start relays, publishers, consumers and jobs."""
+        """Create indexes, then start relays, publishers, consumers, jobs and deadlines."""
         await self.vault.open()
         await self.identity.check()
         for service in self.services:
@@ -114,6 +115,10 @@ class Host:
             for job in service.jobs:
                 name = f"{service.name}.{getattr(job, '__name__', 'job')}"
                 self._keep_going(name, partial(job, self.stores[service.name]))
+            if service.deadlines:
+                deadlines = Deadlines(self.stores[service.name], service.deadlines)
+                await deadlines.prepare()
+                self._keep_going(f"{service.name}.deadlines", deadlines.run)
         for runtime in self.runtimes:
             await runtime.prepare()
             self._keep_going(runtime.consumer.group, runtime.run)

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from starlette.middleware import Middleware
 
 from shared import problems
 from shared.consumers.declare import Consumer
+from shared.deadlines import Deadline
 from shared.documents import Document
 from shared.idempotency import IdempotentPosts
 from shared.identity import Identity
@@ -41,6 +42,7 @@ class Service:
     documents: Sequence[type[Document]] = ()
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
+    deadlines: Sequence[Deadline[Any]] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
 

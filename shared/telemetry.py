@@ -31,6 +31,7 @@ CONSUMER_LAG = Gauge(
 )
 CONSUMED = Counter("jinguo_consumed_events_total", "Events whose effects were committed", ["group", "source"])
 PARKED = Gauge("jinguo_parked_events", "Events parked", ["group"])
+DEADLINES = Counter("jinguo_deadlines_total", "Deadlines acted upon, or failed", ["service", "outcome"])
 HANDLER_TIME = Histogram("jinguo_batch_seconds", "From a batch's arrival to its commit", ["group"])
 LOOP_LAG = Gauge("jinguo_event_loop_lag_seconds", "How late the event loop woke up last")
 

@@ -225,9 +225,16 @@ class Store:
             numbering = self._numbering[type(document)] = Numbering(self, type(document))
         return answer(await numbering.commit(document, series, apply, answer))
 
-    async def commit_all(self, *documents: Document) -> None:
-        """Commit several documents in one transaction: for the rare change that needs it."""
-        writes = [await self._prepare(document, None) for document in documents]
+    async def commit_all(
+        self, document: D, *others: Document, answer: Callable[[D], BaseModel] | None = None
+    ) -> None:
+        """Commit several documents in one transaction, in this order: for the rare change that needs it.
+
+        `answer` makes the route's answer from the first; with an Idempotency-Key it is stored with it.
+        Raises as `commit` does.
+        """
+        writes = [await self._prepare(document, answer)]
+        writes += [await self._prepare(other, None) for other in others]
 
         async def write_all(session: Session) -> None:
             for write in writes:

@@ -1,0 +1,163 @@
+"""Deadlines act by themselves, exactly once, on any number of replicas.
+
+A deadline is a field of the document it belongs to: an instant, or None while nothing is due. What happens
+then is a rule of the document, and the rule clears or moves the field. So the new state, its events and
+the deadline that is gone are one write, checked against the version that was read: of two replicas that
+act at once the second finds nothing left to do. There is no timer to set, so none can be lost.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from shared.clock import now
+from shared.documents import Document, Index
+from shared.problems import Unavailable
+from shared.store.driver import PyMongoError, guarded
+from shared.store.store import Store, create_index
+from shared.telemetry import DEADLINES, new_traceparent, traced
+
+D = TypeVar("D", bound=Document)
+
+POLL = 1.0
+"""Seconds that a deadline may be noticed late at most; a known one is waited for exactly."""
+BATCH = 100
+"""Deadlines acted upon at the same time."""
+PAUSES = (2.0, 10.0, 60.0)
+"""Seconds before a rule that failed is tried again, the last one over and over."""
+log = structlog.get_logger()
+
+
+class RuleLeftDeadline(RuntimeError):
+    """A rule neither cleared nor moved its deadline: it would act for ever."""
+
+
+class _NothingDue(Exception):
+    """Somebody else was faster, or the document moved on."""
+
+
+@dataclass(frozen=True)
+class Deadline(Generic[D]):
+    """Once the instant in `field` has passed, `rule(document, now)` is applied and committed."""
+
+    model: type[D]
+    field: str
+    rule: Callable[[D, datetime], object]
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs and metrics."""
+        return f"{self.model.collection}.{self.field}"
+
+    @property
+    def index(self) -> Index:
+        """Only documents with a deadline are in it."""
+        return Index(
+            f"due_{self.field}", [(self.field, 1), ("_id", 1)], where={self.field: {"$type": "date"}}
+        )
+
+    def act(self, document: D, at: datetime) -> None:
+        """Apply the rule if the deadline has passed; the rule must not leave it in the past."""
+        if not self.passed(document, at):
+            raise _NothingDue
+        self.rule(document, at)
+        if self.passed(document, at):
+            raise RuleLeftDeadline(self.name)
+
+    def passed(self, document: D, at: datetime) -> bool:
+        """Whether it is due."""
+        due: datetime | None = getattr(document, self.field)
+        return due is not None and due <= at
+
+
+class Deadlines:
+    """Acts on the deadlines of one service in one process. `await prepare()`, then `run()`."""
+
+    def __init__(self, store: Store, deadlines: Sequence[Deadline[Any]]) -> None:
+        self._store = store
+        self._deadlines = deadlines
+        self._failed: dict[tuple[str, str], tuple[int, float]] = {}
+
+    async def prepare(self) -> None:
+        """Create the indexes."""
+        for deadline in self._deadlines:
+            await create_index(self._store.collection(deadline.model), deadline.index)
+
+    async def run(self) -> None:
+        """Act until cancelled."""
+        while True:
+            seconds = POLL
+            try:
+                await self.once()
+                seconds = await self._until_next()
+            except (Unavailable, PyMongoError) as error:
+                log.warning("deadlines interrupted", service=self._store.service, error=type(error).__name__)
+            await asyncio.sleep(seconds)
+
+    async def once(self) -> int:
+        """Act on everything that is due now. Returns how many documents changed."""
+        return sum([await self._all_of(deadline, now()) for deadline in self._deadlines])
+
+    async def _all_of(self, deadline: Deadline[Any], at: datetime) -> int:
+        """Page by page, so that those whose rule fails do not stand before the others."""
+        acted, after = 0, None
+        while rows := await self._due(deadline, at, after):
+            ids = [row["_id"] for row in rows]
+            done = await asyncio.gather(*(self._act(deadline, document_id, at) for document_id in ids))
+            acted += sum(done)
+            after = rows[-1]
+        return acted
+
+    async def _due(
+        self, deadline: Deadline[Any], at: datetime, after: dict[str, Any] | None
+    ) -> list[dict[str, Any]]:
+        field = deadline.field
+        where: dict[str, Any] = {field: {"$type": "date", "$lte": at}}
+        if after is not None:
+            later = [{field: {"$gt": after[field]}}, {field: after[field], "_id": {"$gt": after["_id"]}}]
+            where = {"$and": [where, {"$or": later}]}
+        async with guarded(self._store.timeout):
+            found = self._store.collection(deadline.model).find(
+                where, {field: 1}, sort=[(field, 1), ("_id", 1)], limit=BATCH
+            )
+            return await found.to_list(None)
+
+    async def _act(self, deadline: Deadline[Any], document_id: str, at: datetime) -> bool:
+        """Whether the document changed. A failure is told, and only this document waits."""
+        key = (deadline.name, document_id)
+        failures, next_try = self._failed.get(key, (0, 0.0))
+        if time.monotonic() < next_try:
+            return False
+        try:
+            with traced(new_traceparent(), None):
+                await self._store.change(deadline.model, document_id, lambda found: deadline.act(found, at))
+        except _NothingDue:
+            self._failed.pop(key, None)
+            return False
+        except Exception as error:
+            pause = PAUSES[min(failures, len(PAUSES) - 1)]
+            self._failed[key] = failures + 1, time.monotonic() + pause
+            log.error("deadline failed", deadline=deadline.name, id=document_id, error=type(error).__name__)
+            DEADLINES.labels(self._store.service, "failed").inc()
+            return False
+        self._failed.pop(key, None)
+        DEADLINES.labels(self._store.service, "acted").inc()
+        return True
+
+    async def _until_next(self) -> float:
+        """Seconds to the next deadline, or POLL: somebody may set an earlier one meanwhile."""
+        seconds = POLL
+        for deadline in self._deadlines:
+            at, field = now(), deadline.field
+            async with guarded(self._store.timeout):
+                row = await self._store.collection(deadline.model).find_one(
+                    {field: {"$type": "date", "$gt": at}}, {field: 1}, sort=[(field, 1)]
+                )
+            if row is not None:
+                seconds = min(seconds, (row[field] - at).total_seconds())
+        return max(0.01, seconds)
