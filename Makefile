@@ -37,9 +37,11 @@ check: dev ## format, lint, types, import rules, generated documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/jinguo events --check
+	$(BIN)/jinguo access --check
 
-events: install ## write docs/events from the event models
+events: install ## write docs/events and docs/access.md from the code
 	@$(BIN)/jinguo events
+	@$(BIN)/jinguo access
 
 test: dev ## everything but the long and the compose tests
 	$(BIN)/python -m pytest -q

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.identity import Role
 from shared.mongod import MongodError
 from shared.settings import settings
 
@@ -92,6 +93,55 @@ def demo(
 
     if not _run(run(url or settings().public_url, households, seed, console)):
         raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    role: Annotated[Role, typer.Option(help="What the made-up person is")],
+    org: Annotated[str | None, typer.Option(help="The org unit they act for: 柯城")] = None,
+    division: Annotated[str | None, typer.Option(help="The division they answer for")] = None,
+    department: Annotated[str | None, typer.Option(help="The hospital department")] = None,
+    phone: Annotated[str | None, typer.Option(help="A resident's verified phone")] = None,
+    subject: Annotated[str | None, typer.Option(help="Who they are, where that matters")] = None,
+    url: Annotated[str | None, typer.Option(help="Where the platform answers")] = None,
+) -> None:
+    """The token of a made-up person from the local issuer, for trying things out."""
+    from jinguo.issuer import NoToken, Person, fetch
+
+    scopes = {"org": org, "division": division, "department": department, "phone": phone, "subject": subject}
+    try:
+        print(_run(fetch(url or settings().public_url, Person(role=role, **scopes))))
+    except NoToken as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def access(
+    check: Annotated[bool, typer.Option("--check", help="Fail when it is not current")] = False,
+) -> None:
+    """Write docs/access.md: which role may call which route."""
+    from jinguo.access import PATH, is_current, write
+
+    if not check:
+        write()
+    elif not is_current():
+        raise _fail(f"{PATH} is not current, run `jinguo access`")
+
+
+@app.command()
+def issuer() -> None:
+    """Run the local issuer of made-up people alone; refused in production."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    from jinguo.issuer import PATH, LocalIssuer
+    from shared.host import serve as run
+
+    found = settings()
+    if found.production or not found.oidc_issuer:
+        raise _fail("生产环境不可用，且须设置 JINGUO_OIDC_ISSUER / not in production; set JINGUO_OIDC_ISSUER")
+    local = LocalIssuer(found.oidc_issuer, found.data_dir / "issuer.pem", found.oidc_audience)
+    run(Starlette(routes=[Mount(PATH, local.app())]), found)
 
 
 @parked.command("list")

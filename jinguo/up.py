@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from jinguo.connection import URI_FILE
+from jinguo.issuer import PATH, LocalIssuer
 from jinguo.services import SERVICES
 from shared.child import is_free
 from shared.host import Host, serve
@@ -26,9 +27,24 @@ def up(found: Settings) -> None:
     with ExitStack() as stack:
         if found.mongodb_uri is None:
             found = found.model_copy(update={"mongodb_uri": _own_mongod(found, stack)})
-        show = found.model_copy(update={"show_outgoing_messages": True, "public_url": _url(found)})
-        _say(show)
-        serve(Host(SERVICES, show, alone=True).app(), show)
+        found = found.model_copy(update={"public_url": _url(found)})
+        issuer = None if found.oidc_issuer else _issuer(found)
+        if issuer:
+            found = found.model_copy(update={"oidc_issuer": issuer.url, "show_outgoing_messages": True})
+        app = Host(SERVICES, found, alone=True).app()
+        if issuer:
+            app.mount(PATH, issuer.app())
+        _say(found)
+        serve(app, found)
+
+
+def _issuer(found: Settings) -> LocalIssuer:
+    """One of our own, of made-up people. Raises CannotStart in production."""
+    if found.production:
+        raise CannotStart(
+            "生产环境须设置 JINGUO_OIDC_ISSUER / In production JINGUO_OIDC_ISSUER must name an issuer"
+        )
+    return LocalIssuer(found.public_url + PATH, found.data_dir / "issuer.pem", found.oidc_audience)
 
 
 def _own_mongod(found: Settings, stack: ExitStack) -> str:

@@ -64,3 +64,11 @@ def reaches(caller: Caller, division: str) -> bool:
     """Whether a place lies in the division that the caller is responsible for."""
     own = caller.division
     return own is not None and (own == CITY or division.startswith(own))
+
+
+def rule_of(route: Any) -> Rule | None:
+    """The rule that a route states. Raises ValueError for a route that states several."""
+    rules = [found.call for found in route.dependant.dependencies if isinstance(found.call, Rule)]
+    if len(rules) > 1:
+        raise ValueError(f"{route.path} states {len(rules)} rules")
+    return rules[0] if rules else None

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.notifier.domain.board import GROUP, TABLE
-from services.notifier.domain.messages import Message, Outgoing, message_id
+from services.notifier.domain.messages import Contact, Message, Outgoing, contact_key, message_id
 from services.notifier.templates import TEMPLATES, facts_of, template_of
 from shared.clock import now
 from shared.consumers.declare import Consumer
@@ -32,6 +32,7 @@ from shared.events import Event
 
 # It does not open personal fields: a box goes on as it came, and is opened only to be sent.
 messages = Consumer("notifier.messages")
+contacts = Consumer("notifier.contacts", opens_personal=True)
 dashboard = Consumer(GROUP, tables={TABLE: [Index("changed", [("partition", 1), ("position", 1)])]})
 
 Counted = (
@@ -97,6 +98,22 @@ async def send_code(event: PledgeCodeIssued, tx: Transaction) -> None:
         expires_at=expires,
     )
     tx.insert(Outgoing.collection, message_id(event.envelope.id, event.signer), outgoing.clear_fields())
+
+
+@contacts.on(PledgeCodeIssued)
+async def know_by_phone(event: PledgeCodeIssued, tx: Transaction) -> None:
+    if event.phone is not None:  # erased
+        key = contact_key(tx.vault.blind_index, event.phone)
+        contact = await tx.load(Contact, event.signer) or Contact(id=event.signer, phone_key=key)
+        contact.phone_key = key
+        tx.save(contact)
+
+
+@contacts.on(SignerErased)
+async def know_no_more(event: SignerErased, tx: Transaction) -> None:
+    if contact := await tx.load(Contact, event.signer):
+        contact.phone_key = ""
+        tx.save(contact)
 
 
 def _count(event: Counted, tx: Transaction, **columns: int) -> None:

@@ -41,9 +41,9 @@ async def chain_links(store: Store, chain_id: str, after: int, limit: int) -> li
     return links
 
 
-async def to_review(store: Store, campaign_id: str | None, limit: int) -> list[Pledge]:
-    """The reviewer's queue, oldest first."""
-    where: dict[str, Any] = {"state": PledgeState.VERIFIED}
+async def to_review(store: Store, campaign_id: str | None, under: str, limit: int) -> list[Pledge]:
+    """The reviewer's queue of a division, oldest first."""
+    where: dict[str, Any] = {"state": PledgeState.VERIFIED, "division": division_range(under)}
     if campaign_id:
         where["campaign_id"] = campaign_id
     return await store.select(Pledge, where, sort=[("created_at", 1)], limit=limit)

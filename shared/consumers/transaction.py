@@ -12,6 +12,7 @@ from shared.store.driver import Bson, Session, UpdateOne, WriteOp
 from shared.store.store import Store
 from shared.store.writes import Write
 from shared.telemetry import current_cause, current_traceparent, traced
+from shared.vault import Vault
 
 D = TypeVar("D", bound=Document)
 Table = str
@@ -52,6 +53,11 @@ class Transaction:
         self._rows: dict[tuple[Table, RowId], Row] = {}
         self._documents: dict[tuple[type[Document], str], tuple[Document, Origin]] = {}
         self._scratch: list[Callable[[], None]] = []
+
+    @property
+    def vault(self) -> Vault:
+        """Where persons are known by their keys."""
+        return self._store.vault
 
     # ── what handlers use ────────────────────────────────────────────────────────────────────────
 

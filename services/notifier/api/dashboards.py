@@ -11,6 +11,8 @@ from services.notifier.live import Live, follow
 from services.notifier.pages import page
 from shared.service import StoreDep
 
+from .callers import Anyone
+
 router = APIRouter(prefix="/dashboards/pledges", tags=["dashboards"])
 
 
@@ -27,7 +29,7 @@ LiveDep = Annotated[Live, Depends(_live)]
 
 
 @router.get("")
-async def pledge_dashboard(live: LiveDep) -> Snapshot:
+async def pledge_dashboard(_: Anyone, live: LiveDep) -> Snapshot:
     """Totals, by county, by day, and the cells; `id` names the state for the stream."""
     await live.refresh()
     return live.snapshot()
@@ -35,6 +37,7 @@ async def pledge_dashboard(live: LiveDep) -> Snapshot:
 
 @router.get("/stream", response_class=EventSourceResponse)
 async def pledge_stream(
+    _: Anyone,
     live: LiveDep,
     last_event_id: Annotated[str | None, Header(max_length=400)] = None,
     since: Annotated[str | None, Query(max_length=400)] = None,
@@ -49,7 +52,7 @@ async def pledge_stream(
 
 
 @router.get("/page", response_class=HTMLResponse)
-async def pledge_page(live: LiveDep) -> HTMLResponse:
+async def pledge_page(_: Anyone, live: LiveDep) -> HTMLResponse:
     """The dashboard for people; it follows the stream."""
     await live.refresh()
     return HTMLResponse(page("pledges.html", board=live.snapshot()), headers={"Cache-Control": "no-store"})

@@ -1,20 +1,29 @@
-"""The in-app inbox."""
+"""The in-app inboxes: of persons, and of a county's officers."""
 
+import hmac
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from services.notifier.domain.messages import Message
+from services.notifier.domain.messages import Contact, Message, contact_key
 from services.notifier.queries.messages import inbox_page, unread
 from services.notifier.templates import TEMPLATES, Language
+from shared.access import Caller, Forbidden, reaches
 from shared.clock import now
+from shared.divisions import DivisionCode
+from shared.problems import NotFound
 from shared.service import StoreDep
+from shared.store.store import Store
+
+from .callers import Officer, Resident
 
 router = APIRouter(tags=["inbox"])
 Recipient = Annotated[str, Path(max_length=64)]
 MessageId = Annotated[str, Path(max_length=200)]
+After = Annotated[str | None, Query(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class MessageView(BaseModel):
@@ -51,15 +60,79 @@ class InboxView(BaseModel):
     """In the whole inbox, counted up to 100."""
 
 
-@router.get("/inbox/{recipient}")
+@router.get("/inboxes")
+async def own_inboxes(caller: Resident, store: StoreDep) -> list[str]:
+    """The ids of the persons that the caller's verified phone belongs to: each has an inbox."""
+    key = _key(caller, store)
+    return [contact.id for contact in await store.select(Contact, {"phone_key": key})]
+
+
+@router.get("/inbox/{person}")
 async def read_inbox(
-    recipient: Recipient,
+    person: Recipient,
+    caller: Resident,
     store: StoreDep,
-    after: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: After = None,
+    limit: Limit = 20,
     lang: Language = "zh",
 ) -> InboxView:
-    """The messages of a person, or of a county's officers (`org:<county code>`)."""
+    """The caller's own messages. 404 for the inbox of another person."""
+    await _own(person, caller, store)
+    return await _page(store, person, after, limit, lang)
+
+
+@router.post("/inbox/{person}/messages/{message_id}/read")
+async def mark_read(
+    person: Recipient, message_id: MessageId, caller: Resident, store: StoreDep, lang: Language = "zh"
+) -> MessageView:
+    """Mark a message read. Again is the same: the first time counts."""
+    await _own(person, caller, store)
+    return await _read(store, person, message_id, lang)
+
+
+@router.get("/offices/{division}/inbox")
+async def read_office_inbox(
+    division: DivisionCode,
+    caller: Officer,
+    store: StoreDep,
+    after: After = None,
+    limit: Limit = 20,
+    lang: Language = "zh",
+) -> InboxView:
+    """The messages to a county's officers (330800: to the city's)."""
+    return await _page(store, _office(division, caller), after, limit, lang)
+
+
+@router.post("/offices/{division}/inbox/messages/{message_id}/read")
+async def mark_office_read(
+    division: DivisionCode, message_id: MessageId, caller: Officer, store: StoreDep, lang: Language = "zh"
+) -> MessageView:
+    """Mark a message to a county's officers read, for all of them."""
+    return await _read(store, _office(division, caller), message_id, lang)
+
+
+def _key(caller: Caller, store: Store) -> str:
+    """What the caller's phone is matched by. Raises Forbidden without a verified one."""
+    if caller.phone is None:
+        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
+    return contact_key(store.vault.blind_index, caller.phone)
+
+
+async def _own(person: str, caller: Caller, store: Store) -> None:
+    """Raises NotFound for the inbox of another person, whether there is one or not."""
+    contact = await store.find(Contact, person)
+    if contact is None or not hmac.compare_digest(contact.phone_key, _key(caller, store)):
+        raise NotFound(kind="inboxes")
+
+
+def _office(division: str, caller: Caller) -> str:
+    """The recipient that a county's officers are. Raises Forbidden for another county's."""
+    if not reaches(caller, division):
+        raise Forbidden(division=division)
+    return f"org:{division}"
+
+
+async def _page(store: Store, recipient: str, after: str | None, limit: int, lang: Language) -> InboxView:
     found = await inbox_page(store, recipient, after, limit + 1)
     page = found[:limit]
     return InboxView(
@@ -69,12 +142,7 @@ async def read_inbox(
     )
 
 
-@router.post("/inbox/{recipient}/messages/{message_id}/read")
-async def mark_read(
-    recipient: Recipient, message_id: MessageId, store: StoreDep, lang: Language = "zh"
-) -> MessageView:
-    """Mark a message read. Again is the same: the first time counts."""
-
+async def _read(store: Store, recipient: str, message_id: str, lang: Language) -> MessageView:
     def answer(message: Message) -> MessageView:
         return MessageView.of(message, lang)
 

@@ -19,6 +19,8 @@ from shared.service import StoreDep
 from shared.settings import settings
 from shared.store.store import Store
 
+from .callers import Trying
+
 SHOWN = 100
 
 
@@ -62,15 +64,19 @@ async def _view(store: Store, outgoing: Outgoing) -> OutgoingView | None:
 
 
 @router.get("/outgoing.json")
-async def list_outgoing(store: StoreDep, pledge_id: PledgeId = None) -> list[OutgoingView]:
+async def list_outgoing(_: Trying, store: StoreDep, pledge_id: PledgeId = None) -> list[OutgoingView]:
     """The codes that are still valid, newest first; 404 unless the settings allow showing them."""
+    return await _shown(store, pledge_id)
+
+
+async def _shown(store: Store, pledge_id: str | None) -> list[OutgoingView]:
     found = await valid_codes(store, pledge_id, now(), SHOWN)
     views = [await _view(store, outgoing) for outgoing in found]
     return [view for view in views if view]
 
 
 @router.get("/outgoing", response_class=HTMLResponse)
-async def show_outgoing(store: StoreDep, pledge_id: PledgeId = None) -> HTMLResponse:
+async def show_outgoing(_: Trying, store: StoreDep, pledge_id: PledgeId = None) -> HTMLResponse:
     """The same as a page."""
-    html = page("outgoing.html", messages=await list_outgoing(store, pledge_id))
+    html = page("outgoing.html", messages=await _shown(store, pledge_id))
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})

@@ -1,5 +1,6 @@
 """Messages: what stands in an inbox, and what leaves by another channel."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -30,6 +31,20 @@ class Message(Document):
         if self.recipient != recipient:
             raise NotFound(kind=self.collection)
         self.read_at = self.read_at or at
+
+
+class Contact(Document):
+    """Whose inbox it is: a person's id, and the keyed hash of the phone that proves them."""
+
+    collection: ClassVar[str] = "contacts"
+    indexes = (Index("phones", [("phone_key", 1)]),)
+
+    phone_key: str
+
+
+def contact_key(blind: Callable[[str], str], phone: str) -> str:
+    """What a phone is matched by; `blind` is the vault's blind index."""
+    return blind("contact|" + phone.removeprefix("+86"))
 
 
 class Outgoing(Document):

@@ -10,6 +10,7 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
 
+from .callers import Anyone, CityOfficer
 from .views import Body, CampaignView, tagged
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
@@ -39,25 +40,32 @@ class NewText(Body):
 
 
 @router.post("", status_code=201, summary="创建承诺活动 / Open a campaign")
-async def open_campaign(body: NewCampaign, store: StoreDep, response: Response) -> CampaignView:
+async def open_campaign(
+    body: NewCampaign, _: CityOfficer, store: StoreDep, response: Response
+) -> CampaignView:
     campaign = Campaign.opened(body.title, body.text, body.opens_at, body.closes_at, now())
     return tagged(response, await store.commit(campaign, CampaignView.of))
 
 
 @router.get("", summary="活动列表 / The campaigns, newest first")
-async def list_campaigns(store: StoreDep) -> list[CampaignView]:
+async def list_campaigns(_: Anyone, store: StoreDep) -> list[CampaignView]:
     campaigns = await store.select(Campaign, {}, sort=[("_id", -1)], limit=100)
     return [CampaignView.of(campaign) for campaign in campaigns]
 
 
 @router.get("/{campaign_id}", summary="活动详情 / One campaign")
-async def read_campaign(campaign_id: str, store: StoreDep, response: Response) -> CampaignView:
+async def read_campaign(campaign_id: str, _: Anyone, store: StoreDep, response: Response) -> CampaignView:
     return tagged(response, CampaignView.of(await store.load(Campaign, campaign_id)))
 
 
 @router.post("/{campaign_id}/texts", status_code=201, summary="发布新版承诺书 / Put a new text in force")
 async def revise_text(
-    campaign_id: str, body: NewText, store: StoreDep, response: Response, if_match: IfMatch = None
+    campaign_id: str,
+    body: NewText,
+    _: CityOfficer,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> CampaignView:
     view = await store.change(
         Campaign, campaign_id, lambda c: c.revise(body.text, now()), CampaignView.of, if_match=if_match
@@ -68,7 +76,12 @@ async def revise_text(
 
 @router.put("/{campaign_id}/window", summary="调整活动时间 / Move the window")
 async def move_window(
-    campaign_id: str, body: Window, store: StoreDep, response: Response, if_match: IfMatch = None
+    campaign_id: str,
+    body: Window,
+    _: CityOfficer,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> CampaignView:
     view = await store.change(
         Campaign,

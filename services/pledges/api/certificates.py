@@ -16,6 +16,7 @@ from shared.problems import NotFound
 from shared.service import StoreDep
 from shared.store.store import Store
 
+from .callers import Anyone, Signer
 from .views import certificate_url
 
 router = APIRouter(tags=["certificates"])
@@ -46,7 +47,7 @@ class CertificateFacts(BaseModel):
     response_class=HTMLResponse,
     summary="承诺证书（可打印） / The certificate to print",
 )
-async def certificate(pledge_id: str, store: StoreDep) -> HTMLResponse:
+async def certificate(pledge_id: str, _: Signer, store: StoreDep) -> HTMLResponse:
     pledge = await store.load(Pledge, pledge_id)
     if not pledge.token:
         raise NotCounted(state=pledge.state, legal=PLEDGE.legal(pledge.state))
@@ -57,7 +58,7 @@ async def certificate(pledge_id: str, store: StoreDep) -> HTMLResponse:
 
 
 @router.get("/certificates/{token}", response_class=HTMLResponse, summary="证书公开核验页 / The public page")
-async def verification(token: str, store: StoreDep) -> HTMLResponse:
+async def verification(token: str, _: Anyone, store: StoreDep) -> HTMLResponse:
     pledge = await _by_token(store, token)
     if pledge is None:
         return HTMLResponse(pages.missing(), status_code=404, headers=_PRIVATE)
@@ -66,7 +67,7 @@ async def verification(token: str, store: StoreDep) -> HTMLResponse:
 
 
 @router.get("/certificates/{token}/facts", summary="证书核验数据 / The same for programs")
-async def facts(token: str, store: StoreDep) -> CertificateFacts:
+async def facts(token: str, _: Anyone, store: StoreDep) -> CertificateFacts:
     pledge = await _by_token(store, token)
     if pledge is None:
         raise NotFound(kind="certificates")
@@ -83,7 +84,7 @@ async def facts(token: str, store: StoreDep) -> CertificateFacts:
 
 
 @router.get("/certificates/{token}/qr.svg", summary="证书二维码 / The QR code")
-async def qr(token: str, store: StoreDep) -> Response:
+async def qr(token: str, _: Anyone, store: StoreDep) -> Response:
     if await _by_token(store, token) is None:
         raise NotFound(kind="certificates")
     svg = pages.qr_svg(certificate_url(token))

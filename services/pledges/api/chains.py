@@ -16,6 +16,8 @@ from shared.divisions import CITY, CommunityCode, DivisionCode, division, househ
 from shared.personal import mask_name
 from shared.service import StoreDep
 
+from .callers import Anyone
+
 router = APIRouter(prefix="/campaigns/{campaign_id}", tags=["chains"])
 MAX_SERIAL = 1_000_000_000
 """Far beyond any chain, and within what MongoDB can compare with."""
@@ -103,6 +105,7 @@ class Standings(BaseModel):
 async def read_chain(
     campaign_id: str,
     community: CommunityCode,
+    _: Anyone,
     store: StoreDep,
     after: Annotated[int, Query(ge=0, le=MAX_SERIAL)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
@@ -131,6 +134,7 @@ async def read_chain(
 @router.get("/standings", summary="排行：覆盖率与户数 / Standings by coverage or number")
 async def standings(
     campaign_id: str,
+    _: Anyone,
     store: StoreDep,
     level: Level = Level.COUNTY,
     under: DivisionCode = CITY,

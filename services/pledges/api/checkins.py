@@ -13,6 +13,7 @@ from shared.days import day_bounds, local_day
 from shared.problems import AlreadyExists
 from shared.service import StoreDep
 
+from .callers import Signer
 from .views import View, tagged
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
@@ -34,7 +35,7 @@ class CheckInView(View):
 
 
 @router.post("", status_code=201, summary="今日打卡 / Check in today")
-async def check_in(pledge_id: str, store: StoreDep, response: Response) -> CheckInView:
+async def check_in(pledge_id: str, _: Signer, store: StoreDep, response: Response) -> CheckInView:
     at = now()
     today = local_day(at)
     pledge = await store.load(Pledge, pledge_id)
@@ -50,7 +51,7 @@ async def check_in(pledge_id: str, store: StoreDep, response: Response) -> Check
 
 @router.get("", summary="打卡记录 / The days a household checked in, newest first")
 async def list_check_ins(
-    pledge_id: str, store: StoreDep, limit: Annotated[int, Query(ge=1, le=400)] = 31
+    pledge_id: str, _: Signer, store: StoreDep, limit: Annotated[int, Query(ge=1, le=400)] = 31
 ) -> list[CheckInView]:
     await store.load(Pledge, pledge_id)
     return [CheckInView.of(day) for day in await queries.check_ins(store, pledge_id, limit)]

@@ -15,17 +15,19 @@ from services.pledges.domain.invalidation import (
     Condition,
     Invalidation,
     InvalidationState,
+    division_range,
 )
 from services.pledges.domain.pledge import Pledge
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
-from shared.divisions import DivisionCode
+from shared.divisions import CITY, DivisionCode
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.workflow import Transition
 
-from .views import Body, Officer, Reason, View, tagged
+from .callers import CityOfficer, Officer, known, responsible_for, within
+from .views import Body, Reason, View, tagged
 
 router = APIRouter(tags=["anti-fraud"])
 
@@ -36,7 +38,6 @@ class NewEntry(Body):
     phone: Phone
     kind: ListKind
     reason: Reason
-    by: Officer
 
 
 class EntryView(View):
@@ -54,12 +55,12 @@ class EntryView(View):
 
 
 @router.post("/listed-phones", status_code=201, summary="加入白名单或黑名单 / Put a phone on a list")
-async def list_phone(body: NewEntry, store: StoreDep, response: Response) -> EntryView:
+async def list_phone(body: NewEntry, caller: CityOfficer, store: StoreDep, response: Response) -> EntryView:
     key = phone_key(store.vault.blind_index, body.phone)
     entry = await queries.listed_phone(store, key)
     if entry is None:
-        entry = ListEntry(phone_key=key, kind=body.kind, reason=body.reason, by=body.by, at=now())
-    entry.put(body.kind, body.reason, body.by, now())
+        entry = ListEntry(phone_key=key, kind=body.kind, reason=body.reason, by=caller.id, at=now())
+    entry.put(body.kind, body.reason, caller.id, now())
     view = await store.commit(entry, EntryView.of)
     Lookups.of(store).forget_lists()
     return tagged(response, view)
@@ -67,14 +68,19 @@ async def list_phone(body: NewEntry, store: StoreDep, response: Response) -> Ent
 
 @router.get("/listed-phones", summary="名单 / The entries in force, newest first")
 async def list_entries(
-    store: StoreDep, kind: ListKind | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    _: CityOfficer,
+    store: StoreDep,
+    kind: ListKind | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[EntryView]:
     where = {"revoked_at": None} | ({"kind": kind} if kind else {})
     return [EntryView.of(e) for e in await store.select(ListEntry, where, sort=[("at", -1)], limit=limit)]
 
 
 @router.post("/listed-phones/{entry_id}/revoke", summary="移出名单 / Take a phone off")
-async def revoke(entry_id: str, store: StoreDep, response: Response, if_match: IfMatch = None) -> EntryView:
+async def revoke(
+    entry_id: str, _: CityOfficer, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> EntryView:
     view = await store.change(ListEntry, entry_id, lambda e: e.revoke(now()), EntryView.of, if_match=if_match)
     Lookups.of(store).forget_lists()
     return tagged(response, view)
@@ -101,13 +107,6 @@ class NewInvalidation(Body):
 
     condition: ConditionBody
     reason: Reason
-    by: Officer
-
-
-class Decision(Body):
-    """Who decides."""
-
-    by: Officer
 
 
 class ConditionView(BaseModel):
@@ -147,39 +146,51 @@ class InvalidationView(View):
 
 
 @router.post("/invalidations", status_code=201, summary="批量作废：试算 / Prepare and dry-count")
-async def prepare(body: NewInvalidation, store: StoreDep, response: Response) -> InvalidationView:
+async def prepare(
+    body: NewInvalidation, caller: Officer, store: StoreDep, response: Response
+) -> InvalidationView:
+    within(caller, body.condition.division or CITY)
     condition = body.condition.condition(store)
     matched = await store.count(Pledge, condition.where(), limit=queries.MANY)
-    job = Invalidation.prepared(condition, matched, body.reason, body.by, now())
+    job = Invalidation.prepared(condition, matched, body.reason, caller.id, now())
     return tagged(response, await store.commit(job, InvalidationView.of))
 
 
 @router.get("/invalidations", summary="批量作废记录 / Bulk invalidations, newest first")
-async def list_jobs(store: StoreDep) -> list[InvalidationView]:
-    jobs = await store.select(Invalidation, {}, sort=[("_id", -1)], limit=100)
+async def list_jobs(caller: Officer, store: StoreDep) -> list[InvalidationView]:
+    where = {"condition.division": division_range(responsible_for(caller))} if caller.division != CITY else {}
+    jobs = await store.select(Invalidation, where, sort=[("_id", -1)], limit=100)
     return [InvalidationView.of(job) for job in jobs]
 
 
 @router.get("/invalidations/{job_id}", summary="批量作废进度 / Progress")
-async def read_job(job_id: str, store: StoreDep, response: Response) -> InvalidationView:
-    return tagged(response, InvalidationView.of(await store.load(Invalidation, job_id)))
+async def read_job(job_id: str, caller: Officer, store: StoreDep, response: Response) -> InvalidationView:
+    job = await store.load(Invalidation, job_id)
+    known(caller, job.condition.division, "invalidations")
+    return tagged(response, InvalidationView.of(job))
 
 
 @router.post("/invalidations/{job_id}/start", summary="开始批量作废 / Start")
 async def start(
-    job_id: str, body: Decision, store: StoreDep, response: Response, if_match: IfMatch = None
+    job_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> InvalidationView:
-    view = await store.change(
-        Invalidation, job_id, lambda j: j.start(body.by, now()), InvalidationView.of, if_match=if_match
+    def begin(job: Invalidation) -> None:
+        known(caller, job.condition.division, "invalidations")
+        job.start(caller.id, now())
+
+    return tagged(
+        response, await store.change(Invalidation, job_id, begin, InvalidationView.of, if_match=if_match)
     )
-    return tagged(response, view)
 
 
 @router.post("/invalidations/{job_id}/cancel", summary="停止批量作废 / Cancel")
 async def cancel(
-    job_id: str, body: Decision, store: StoreDep, response: Response, if_match: IfMatch = None
+    job_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> InvalidationView:
-    view = await store.change(
-        Invalidation, job_id, lambda j: j.cancel(body.by, now()), InvalidationView.of, if_match=if_match
+    def end(job: Invalidation) -> None:
+        known(caller, job.condition.division, "invalidations")
+        job.cancel(caller.id, now())
+
+    return tagged(
+        response, await store.change(Invalidation, job_id, end, InvalidationView.of, if_match=if_match)
     )
-    return tagged(response, view)

@@ -10,55 +10,60 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
 
+from .callers import Officer, known, responsible_for
 from .signings import count
-from .views import Body, Officer, PledgeRecord, PledgeView, Reason, tagged
+from .views import Body, PledgeRecord, PledgeView, Reason, tagged
 
 router = APIRouter(tags=["reviews"])
 
 
-class Review(Body):
-    """Who decides."""
-
-    by: Officer
-
-
-class Rejection(Review):
-    """Who decides, and why."""
+class Rejection(Body):
+    """Why it is struck out."""
 
     reason: Reason
 
 
 @router.get("/reviews", summary="待审核的承诺 / The reviewer's queue, oldest first")
 async def reviews(
-    store: StoreDep, campaign_id: str | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    caller: Officer,
+    store: StoreDep,
+    campaign_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[PledgeRecord]:
-    return [PledgeRecord.of(pledge) for pledge in await queries.to_review(store, campaign_id, limit)]
+    found = await queries.to_review(store, campaign_id, responsible_for(caller), limit)
+    return [PledgeRecord.of(pledge) for pledge in found]
 
 
 @router.get("/reviews/{pledge_id}", summary="承诺及其办理记录 / A pledge with its history")
-async def review(pledge_id: str, store: StoreDep, response: Response) -> PledgeRecord:
-    return tagged(response, PledgeRecord.of(await store.load(Pledge, pledge_id)))
+async def review(pledge_id: str, caller: Officer, store: StoreDep, response: Response) -> PledgeRecord:
+    pledge = await store.load(Pledge, pledge_id)
+    known(caller, pledge.division, "pledges")
+    return tagged(response, PledgeRecord.of(pledge))
 
 
 @router.post("/reviews/{pledge_id}/count", summary="审核通过并计入接龙 / Count a held pledge")
 async def count_held(
-    pledge_id: str, body: Review, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     async with Lookups.of(store).alone(pledge_id):
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
+        known(caller, pledge.division, "pledges")
         PLEDGE.check(pledge, "count")
-        return tagged(response, await count(store, pledge, verified=True, by=body.by))
+        return tagged(response, await count(store, pledge, verified=True, by=caller.id))
 
 
 @router.post("/reviews/{pledge_id}/invalidate", summary="作废承诺 / Strike a pledge out")
 async def invalidate(
-    pledge_id: str, body: Rejection, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str,
+    body: Rejection,
+    caller: Officer,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> PledgeView:
-    view = await store.change(
-        Pledge,
-        pledge_id,
-        lambda p: p.invalidate(body.reason, now(), body.by),
-        PledgeView.of,
-        if_match=if_match,
-    )
+    def strike(pledge: Pledge) -> None:
+        known(caller, pledge.division, "pledges")
+        pledge.invalidate(body.reason, now(), caller.id)
+
+    view = await store.change(Pledge, pledge_id, strike, PledgeView.of, if_match=if_match)
     return tagged(response, view)

@@ -19,6 +19,7 @@ from shared.problems import AlreadyExists, TooManyRequests
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 
+from .callers import Signer
 from .views import Body, PledgeView, Reason, certificate_url, tagged
 
 router = APIRouter(tags=["signings"])
@@ -55,14 +56,14 @@ class Withdrawal(Body):
 
 
 @router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")
-async def sign(campaign_id: str, form: Form, store: StoreDep, response: Response) -> PledgeView:
+async def sign(campaign_id: str, form: Form, _: Signer, store: StoreDep, response: Response) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
     campaign = await lookups.campaign(campaign_id)
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     given = form.model_dump(exclude={"community", "consent"})
     given |= {"community": form.community, "signer": await store.vault.new_person()}
     async with lookups.alone(keys.phone):
-        for _ in range(ATTEMPTS):
+        for _attempt in range(ATTEMPTS):
             at, earlier = now(), await lookups.earlier_forms(keys.phone)
             held = holds(await lookups.listed(keys.phone), earlier.times, at)
             pledge = Pledge.signed(campaign, keys, now=at, form_number=earlier.last + 1, held=held, **given)
@@ -81,13 +82,13 @@ def _send_code(store: Store, pledge: Pledge) -> None:
 
 
 @router.get("/signings/{pledge_id}", summary="查看承诺状态 / One pledge")
-async def read(pledge_id: str, store: StoreDep, response: Response) -> PledgeView:
+async def read(pledge_id: str, _: Signer, store: StoreDep, response: Response) -> PledgeView:
     return tagged(response, PledgeView.of(await store.load(Pledge, pledge_id)))
 
 
 @router.post("/signings/{pledge_id}/code", summary="重发验证码 / Send another code")
 async def resend_code(
-    pledge_id: str, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     lookups = Lookups.of(store)
     async with lookups.alone(pledge_id):
@@ -100,7 +101,7 @@ async def resend_code(
 
 @router.post("/signings/{pledge_id}/verify", summary="核对验证码并计入接龙 / Prove the phone and be counted")
 async def verify(
-    pledge_id: str, body: CodeBody, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str, body: CodeBody, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     key = store.vault.blind_index(code_text(pledge_id, body.code))
     async with Lookups.of(store).alone(pledge_id):  # guesses go one after the other, each is remembered
@@ -133,7 +134,7 @@ async def count(store: Store, pledge: Pledge, *, verified: bool, by: str | None 
 
 @router.post("/signings/{pledge_id}/withdraw", summary="撤回承诺 / Take the pledge back")
 async def withdraw(
-    pledge_id: str, body: Withdrawal, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str, body: Withdrawal, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     key = phone_key(store.vault.blind_index, body.phone)
     view = await store.change(
@@ -144,7 +145,7 @@ async def withdraw(
 
 @router.post("/signings/{pledge_id}/erase", summary="撤回并删除个人信息 / Withdraw and be forgotten")
 async def erase(
-    pledge_id: str, body: Withdrawal, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str, body: Withdrawal, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
     key = phone_key(store.vault.blind_index, body.phone)
     pledge = await store.load(Pledge, pledge_id, if_match=if_match)

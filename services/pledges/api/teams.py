@@ -11,11 +11,14 @@ from services.pledges.domain.campaign import Instant
 from services.pledges.domain.identity import Name, Phone, phone_key
 from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
+from shared.access import Caller
 from shared.clock import now
 from shared.divisions import DivisionCode
 from shared.personal import mask_name
 from shared.service import IfMatch, StoreDep
+from shared.store.store import Store
 
+from .callers import Anyone, Officer, Worker, within
 from .views import Body, Reason, View, tagged
 
 router = APIRouter(tags=["teams"])
@@ -44,21 +47,31 @@ class TeamView(View):
 
 
 @router.post("/campaigns/{campaign_id}/teams", status_code=201, summary="组建宣讲督导队 / Form a team")
-async def form_team(campaign_id: str, body: NewTeam, store: StoreDep, response: Response) -> TeamView:
+async def form_team(
+    campaign_id: str, body: NewTeam, caller: Officer, store: StoreDep, response: Response
+) -> TeamView:
+    within(caller, body.division)
     await Lookups.of(store).campaign(campaign_id)
     team = Team(campaign_id=campaign_id, division=body.division, name=body.name)
     return tagged(response, await store.commit(team, TeamView.of))
 
 
 @router.get("/campaigns/{campaign_id}/teams", summary="队伍列表 / The teams of a campaign")
-async def list_teams(campaign_id: str, store: StoreDep, limit: Limit = 100) -> list[TeamView]:
+async def list_teams(campaign_id: str, _: Anyone, store: StoreDep, limit: Limit = 100) -> list[TeamView]:
     teams = await store.select(Team, {"campaign_id": campaign_id}, sort=[("division", 1)], limit=limit)
     return [TeamView.of(team) for team in teams]
 
 
 @router.get("/teams/{team_id}", summary="队伍 / One team")
-async def read_team(team_id: str, store: StoreDep, response: Response) -> TeamView:
+async def read_team(team_id: str, _: Anyone, store: StoreDep, response: Response) -> TeamView:
     return tagged(response, TeamView.of(await store.load(Team, team_id)))
+
+
+async def _own_team(store: Store, team_id: str, caller: Caller) -> Team:
+    """A team within the caller's division. Raises NotFound, Forbidden: that there is a team is public."""
+    team = await store.load(Team, team_id)
+    within(caller, team.division)
+    return team
 
 
 # ── members ──────────────────────────────────────────────────────────────────────────────────────
@@ -90,8 +103,10 @@ class NamedMember(MemberView):
 
 
 @router.post("/teams/{team_id}/members", status_code=201, summary="队员入队 / Join a team")
-async def join(team_id: str, body: NewMember, store: StoreDep, response: Response) -> MemberView:
-    team = await store.load(Team, team_id)
+async def join(
+    team_id: str, body: NewMember, caller: Officer, store: StoreDep, response: Response
+) -> MemberView:
+    team = await _own_team(store, team_id, caller)
     member = Member(
         team_id=team.id,
         person=await store.vault.new_person(),
@@ -102,7 +117,10 @@ async def join(team_id: str, body: NewMember, store: StoreDep, response: Respons
 
 
 @router.get("/teams/{team_id}/members", summary="队员 / The members, names masked")
-async def list_members(team_id: str, store: StoreDep, limit: Limit = 100) -> list[NamedMember]:
+async def list_members(
+    team_id: str, caller: Worker, store: StoreDep, limit: Limit = 100
+) -> list[NamedMember]:
+    await _own_team(store, team_id, caller)
     members = await store.select(Member, {"team_id": team_id}, sort=[("_id", 1)], limit=limit)
     await store.unseal(*members)
     return [NamedMember(**m.model_dump(exclude={"name"}), name=mask_name(m.name)) for m in members]
@@ -153,8 +171,10 @@ class TalkView(View):
 
 
 @router.post("/teams/{team_id}/talks", status_code=201, summary="预告线上宣讲 / Schedule a talk")
-async def schedule(team_id: str, body: NewTalk, store: StoreDep, response: Response) -> TalkView:
-    team = await store.load(Team, team_id)
+async def schedule(
+    team_id: str, body: NewTalk, caller: Worker, store: StoreDep, response: Response
+) -> TalkView:
+    team = await _own_team(store, team_id, caller)
     preacher = await store.load(Member, body.preacher_id)
     link = str(body.link) if body.link else None
     talk = Talk.scheduled(team, preacher, body.title, body.starts_at, link)
@@ -162,34 +182,41 @@ async def schedule(team_id: str, body: NewTalk, store: StoreDep, response: Respo
 
 
 @router.get("/teams/{team_id}/talks", summary="宣讲列表 / The talks of a team")
-async def list_talks(team_id: str, store: StoreDep, limit: Limit = 100) -> list[TalkView]:
+async def list_talks(team_id: str, _: Anyone, store: StoreDep, limit: Limit = 100) -> list[TalkView]:
     talks = await store.select(Talk, {"team_id": team_id}, sort=[("starts_at", -1)], limit=limit)
     return [TalkView.of(talk) for talk in talks]
 
 
 @router.get("/talks/{talk_id}", summary="宣讲 / One talk")
-async def read_talk(talk_id: str, store: StoreDep, response: Response) -> TalkView:
+async def read_talk(talk_id: str, _: Anyone, store: StoreDep, response: Response) -> TalkView:
     return tagged(response, TalkView.of(await store.load(Talk, talk_id)))
 
 
 @router.post("/talks/{talk_id}/hold", summary="宣讲已举行 / A talk took place")
 async def hold(
-    talk_id: str, body: Held, store: StoreDep, response: Response, if_match: IfMatch = None
+    talk_id: str, body: Held, caller: Worker, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> TalkView:
-    view = await store.change(
-        Talk, talk_id, lambda t: t.hold(body.attendees, now()), TalkView.of, if_match=if_match
-    )
-    return tagged(response, view)
+    def report(talk: Talk) -> None:
+        within(caller, talk.division)
+        talk.hold(body.attendees, now())
+
+    return tagged(response, await store.change(Talk, talk_id, report, TalkView.of, if_match=if_match))
 
 
 @router.post("/talks/{talk_id}/cancel", summary="取消宣讲 / Cancel a talk")
 async def cancel(
-    talk_id: str, body: Cancellation, store: StoreDep, response: Response, if_match: IfMatch = None
+    talk_id: str,
+    body: Cancellation,
+    caller: Worker,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> TalkView:
-    view = await store.change(
-        Talk, talk_id, lambda t: t.cancel(body.reason, now()), TalkView.of, if_match=if_match
-    )
-    return tagged(response, view)
+    def give_up(talk: Talk) -> None:
+        within(caller, talk.division)
+        talk.cancel(body.reason, now())
+
+    return tagged(response, await store.change(Talk, talk_id, give_up, TalkView.of, if_match=if_match))
 
 
 # ── observations ─────────────────────────────────────────────────────────────────────────────────
@@ -227,8 +254,10 @@ class ObservationView(View):
 
 
 @router.post("/teams/{team_id}/observations", status_code=201, summary="记录督导情况 / Record an observation")
-async def observe(team_id: str, body: NewObservation, store: StoreDep, response: Response) -> ObservationView:
-    team = await store.load(Team, team_id)
+async def observe(
+    team_id: str, body: NewObservation, caller: Worker, store: StoreDep, response: Response
+) -> ObservationView:
+    team = await _own_team(store, team_id, caller)
     supervisor = await store.load(Member, body.supervisor_id)
     seen = (body.division, body.tables, body.with_serving_chopsticks)
     observation = Observation.made(team, supervisor, *seen, now())
@@ -236,6 +265,9 @@ async def observe(team_id: str, body: NewObservation, store: StoreDep, response:
 
 
 @router.get("/teams/{team_id}/observations", summary="督导记录 / The observations of a team")
-async def list_observations(team_id: str, store: StoreDep, limit: Limit = 100) -> list[ObservationView]:
+async def list_observations(
+    team_id: str, caller: Worker, store: StoreDep, limit: Limit = 100
+) -> list[ObservationView]:
+    await _own_team(store, team_id, caller)
     found = await store.select(Observation, {"team_id": team_id}, sort=[("at", -1)], limit=limit)
     return [ObservationView.of(observation) for observation in found]

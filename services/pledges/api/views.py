@@ -22,8 +22,6 @@ def _without_numbers(text: str) -> str:
     return text
 
 
-Officer = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
-"""The id of who acts for the federation; not a name."""
 Reason = Annotated[
     str,
     StringConstraints(min_length=2, max_length=200, strip_whitespace=True),

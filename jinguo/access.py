@@ -1,0 +1,54 @@
+"""`docs/access.md`: which role may call which route, written from the rules beside the routes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jinguo.services import SERVICES
+from shared.access import Rule, rule_of
+from shared.identity import Role
+
+PATH = Path("docs/access.md")
+HEAD = f"""# Who may call what
+
+Written by `jinguo access` from the rules that stand in the routes' signatures; `make check` refuses a copy
+that is not current. ● the role may call; what it reaches is narrowed by its scope: officers and workers by
+their division, clinicians by their department, residents by who they are. 公开 is open to the public.
+
+| method | path | {" | ".join(Role)} | 公开 public |
+|---|---|{"---|" * (len(Role) + 1)}
+"""
+
+
+def routes() -> Iterator[tuple[str, str, Rule | None]]:
+    """Every route of every service: method, path, and the rule it states."""
+    for service in SERVICES:
+        for route in _of(service.routers):
+            for method in sorted(route.methods):
+                yield method, f"/{service.name}{route.path}", rule_of(route)
+
+
+def _of(routers: Any) -> Iterator[Any]:
+    for router in routers:
+        yield from router.routes
+
+
+def document() -> str:
+    """The document. Raises LookupError for a route without a rule."""
+    return HEAD + "".join(f"| {' | '.join(_row(*route))} |\n" for route in routes())
+
+
+def _row(method: str, path: str, rule: Rule | None) -> list[str]:
+    if rule is None:
+        raise LookupError(f"{method} {path} does not say who may call it")
+    return [method, f"`{path}`", *("●" if role in rule.roles else "" for role in Role), rule.why]
+
+
+def write() -> None:
+    """Write the document."""
+    PATH.write_text(document())
+
+
+def is_current() -> bool:
+    """Whether the committed document says what the routes say."""
+    return PATH.exists() and PATH.read_text() == document()

@@ -1,0 +1,14 @@
+"""Who may read what here; each route says which of these it is for."""
+
+from typing import Annotated
+
+from shared.access import Caller, Role, anyone, may
+
+Resident = Annotated[Caller, may(Role.RESIDENT)]
+"""居民 with a verified phone: her own inboxes."""
+Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
+"""妇联干部: the inbox of a county's officers, within their division."""
+Anyone = Annotated[None, anyone("公开信息 / public: counts by county and day")]
+Trying = Annotated[
+    None, anyone("仅供试用，生产环境关闭 / for trying things out: 404 unless the settings show it")
+]
