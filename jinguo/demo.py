@@ -19,9 +19,13 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from jinguo.issuer import Person, fetch
 from shared.divisions import communities, counties, county_of
+from shared.identity import Role
 
 CLIENTS = 32
+OFFICER = Person(role=Role.CITY_OFFICER, org="city")
+"""Who opens the campaign: a made-up person of the local issuer."""
 PATIENCE = 60
 """Seconds that one request is tried again, and that the dashboard may take to catch up."""
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗郑梁谢宋唐许邓冯韩曹"
@@ -121,6 +125,7 @@ async def run(url: str, count: int, seed: int, console: Console) -> bool:
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits) as client:
         api = Api(client)
+        client.headers["Authorization"] = f"Bearer {await fetch(url, OFFICER)}"
         before = await api.by_county()
         campaign = await _campaign(api, seed)
         forms = households(count, seed, campaign)

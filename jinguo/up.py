@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from rich.console import Console
+from starlette.applications import Starlette
 
 from jinguo.connection import URI_FILE
 from jinguo.issuer import PATH, LocalIssuer
@@ -28,23 +29,26 @@ def up(found: Settings) -> None:
         if found.mongodb_uri is None:
             found = found.model_copy(update={"mongodb_uri": _own_mongod(found, stack)})
         found = found.model_copy(update={"public_url": _url(found)})
-        issuer = None if found.oidc_issuer else _issuer(found)
-        if issuer:
-            found = found.model_copy(update={"oidc_issuer": issuer.url, "show_outgoing_messages": True})
-        app = Host(SERVICES, found, alone=True).app()
-        if issuer:
-            app.mount(PATH, issuer.app())
         _say(found)
-        serve(app, found)
+        serve(application(found), found)
 
 
-def _issuer(found: Settings) -> LocalIssuer:
-    """One of our own, of made-up people. Raises CannotStart in production."""
+def application(found: Settings) -> Starlette:
+    """All services in one; without an issuer in the settings, one of our own and the page of messages sent.
+
+    Raises CannotStart in production without an issuer.
+    """
+    if found.oidc_issuer:
+        return Host(SERVICES, found, alone=True).app()
     if found.production:
         raise CannotStart(
             "生产环境须设置 JINGUO_OIDC_ISSUER / In production JINGUO_OIDC_ISSUER must name an issuer"
         )
-    return LocalIssuer(found.public_url + PATH, found.data_dir / "issuer.pem", found.oidc_audience)
+    issuer = LocalIssuer(found.public_url + PATH, found.data_dir / "issuer.pem", found.oidc_audience)
+    trying = {"oidc_issuer": issuer.url, "show_outgoing_messages": True}
+    app = Host(SERVICES, found.model_copy(update=trying), alone=True).app()
+    app.mount(PATH, issuer.app())
+    return app
 
 
 def _own_mongod(found: Settings, stack: ExitStack) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from issuing import Issuing, issuing
 from kafka_broker import KafkaBroker, NoKafka, find_broker
 
 from shared.mongod import Mongod
@@ -14,6 +15,12 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     node = Mongod.start(tmp_path_factory.mktemp("mongod"))
     yield node
     node.kill()
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuing]:
+    with issuing(tmp_path_factory.mktemp("issuer")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

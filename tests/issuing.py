@@ -12,6 +12,7 @@ import uvicorn
 
 from jinguo.issuer import LocalIssuer, Person
 from shared.child import free_port
+from shared.identity import Role
 
 
 class Issuing:
@@ -36,6 +37,12 @@ class Issuing:
 
     def token(self, person: Person, **changes: Any) -> str:
         return self._issuer.token(person, **changes)
+
+    def bearer(
+        self, role: Role = Role.CITY_OFFICER, org: str | None = "city", **scopes: str
+    ) -> dict[str, str]:
+        """The headers of a made-up person."""
+        return {"Authorization": f"Bearer {self.token(Person(role=role, org=org, **scopes))}"}
 
     def rotate(self, private: Any, algorithm: str, kid: str) -> None:
         """Sign with another key from now on, and publish that one only."""

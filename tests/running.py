@@ -16,11 +16,12 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from jinguo.services import SERVICES
+from jinguo.issuer import PATH, Person
+from jinguo.up import application
 from shared.child import free_port
 from shared.clock import now
 from shared.divisions import communities
-from shared.host import Host
+from shared.identity import Role
 from shared.settings import Settings
 
 START_SECONDS = 60
@@ -34,7 +35,6 @@ def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
         database_prefix=f"w{uuid4().hex[:12]}",
         data_dir=folder,
         master_key=base64.b64encode(b"k" * 32).decode(),
-        show_outgoing_messages=True,
     ).model_copy(update=changes)
 
 
@@ -42,9 +42,10 @@ def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
 def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
     """Run every service on `port`, or on a free one. Yields the address."""
     port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
 
     def app() -> Starlette:  # called in the server's loop, to which the driver binds itself
-        return Host(SERVICES, settings, alone=True).app()
+        return application(settings.model_copy(update={"public_url": url}))
 
     config = uvicorn.Config(
         app,
@@ -67,12 +68,23 @@ def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
         while not server.started:
             assert thread.is_alive() and time.monotonic() < deadline, "the platform did not start"
             time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
+        yield url
     finally:
         server.should_exit = True
         thread.join(30)
         structlog.reset_defaults()
         assert not thread.is_alive(), "the platform did not stop"
+
+
+def bearer(
+    url: str, role: Role = Role.CITY_OFFICER, org: str | None = "city", **scopes: str
+) -> dict[str, str]:
+    """The headers of a made-up person."""
+    form = {"grant_type": "client_credentials"} | Person(role=role, org=org, **scopes).model_dump(
+        exclude_none=True
+    )
+    answer = httpx.post(f"{url}{PATH}/token", data=form).raise_for_status()
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def a_campaign() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from rich.console import Console
-from running import flow_settings, serving
+from running import bearer, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
@@ -18,6 +18,7 @@ from jinguo.operations import audit, replay, settled, trace
 from shared.contracts.pledges import PledgeSigned
 from shared.divisions import county_of
 from shared.events import decode
+from shared.identity import Role
 from shared.settings import Settings
 from shared.store.driver import connect
 
@@ -45,7 +46,7 @@ class Flow(NamedTuple):
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=self.url, timeout=30, headers=bearer(self.url)) as http:
             yield http
 
     async def dashboard(self) -> dict[str, Any]:
@@ -83,8 +84,13 @@ async def check_inboxes(flow: Flow) -> None:
         archived = await platform.archives["pledges"].read(0, 10_000)
         signed = [event for event in map(decode, archived) if isinstance(event, PledgeSigned)]
         assert len(signed) == len({event.pledge_id for event in signed}) == HOUSEHOLDS
-        for event in signed:
-            inbox = (await http.get(f"/notifier/inbox/{event.signer}")).raise_for_status().json()
+        (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()
+        phones = {h.form["phone"] for h in demo.households(HOUSEHOLDS, SEED, campaign["id"])}
+        for phone in phones:
+            resident = bearer(flow.url, Role.RESIDENT, None, phone=f"+86{phone}")
+            (person,) = (await http.get("/notifier/inboxes", headers=resident)).raise_for_status().json()
+            answer = await http.get(f"/notifier/inbox/{person}", headers=resident)
+            inbox = answer.raise_for_status().json()
             kinds = Counter(message["kind"] for message in inbox["messages"])
             assert kinds["pledge.signed"] == 1, kinds
         found = await trace(platform, signed[0].envelope.id)

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
+from running import bearer
 from sights import Sight, Site
 
 NO_CHROMIUM = "the pages need a browser: no chromium on the PATH (Debian: apt-get install chromium)"
@@ -47,7 +48,7 @@ async def sight(browser: Browser, site: Site) -> AsyncIterator[Sight]:
     """A visitor with a phone. No page may complain to the console, whatever a test is about."""
     site.start()
     context = await browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN")
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=site.url, timeout=30, headers=bearer(site.url)) as http:
         sight = Sight(await context.new_page(), site, http)
         yield sight
         await context.close()

@@ -24,7 +24,7 @@ OFFICER = Person(role=Role.COUNTY_OFFICER, org="柯城")
 
 
 @pytest.fixture
-def issuer(tmp_path: Path) -> Iterator[Issuing]:
+def issuer(tmp_path: Path) -> Iterator[Issuing]:  # one that a test may harm
     with issuing(tmp_path) as running:
         yield running
 

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from notifier_desk import Desk
+from issuing import Issuing
+from notifier_desk import PHONES, Desk
 
 from services.notifier.app import service
 from shared.host import Host
@@ -14,12 +15,13 @@ from shared.settings import Settings
 
 
 @pytest.fixture
-async def host(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Host]:
+async def host(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterator[Host]:
     prefix = f"t{uuid4().hex[:12]}"
     settings = Settings(
         MONGODB_URI=mongodb_uri,
         database_prefix=prefix,
         data_dir=tmp_path,
+        oidc_issuer=issuer.url,
         show_outgoing_messages=True,
         command_timeout=10,
     )
@@ -34,7 +36,10 @@ async def host(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Host]:
 
 
 @pytest.fixture
-async def desk(host: Host) -> AsyncIterator[Desk]:
+async def desk(host: Host, issuer: Issuing) -> AsyncIterator[Desk]:
     transport = httpx.ASGITransport(app=host.app())
     async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as http:
-        yield Desk(host, http)
+        desk = Desk(host, http, issuer)
+        for person, phone in PHONES.items():
+            await desk.knows(person, phone)
+        yield desk

@@ -7,15 +7,20 @@ from datetime import date, datetime
 from typing import Any
 
 import httpx
+from issuing import Issuing
 
+from services.notifier.domain.messages import Contact, contact_key
 from shared.archive import Archive
 from shared.contracts.pledges import PledgeCodeIssued, PledgeSigned, SignerRole
 from shared.documents import Document
 from shared.events import Event
 from shared.host import Host
+from shared.identity import Role
 from shared.store.store import Store
 from shared.store.writes import _entry
 
+PHONES = {"p1": "13800000001", "p2": "13800000002"}
+"""Persons who have verified their phones."""
 KECHENG = "330802005001"
 QUJIANG = "330803"
 DAY = date(2026, 3, 8)
@@ -30,9 +35,10 @@ class Subject(Document):
 class Desk:
     """A running notifier, and the archive that it reads."""
 
-    def __init__(self, host: Host, http: httpx.AsyncClient) -> None:
+    def __init__(self, host: Host, http: httpx.AsyncClient, issuer: Issuing) -> None:
         self.host = host
         self.http = http
+        self.issuer = issuer
         self.store: Store = host.stores["notifier"]
         self.archive = Archive(host.client, host.settings.database_prefix, "pledges")
 
@@ -61,9 +67,18 @@ class Desk:
 
         await until(done)
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def knows(self, person: str, phone: str) -> None:
+        """Whose phone it is, as the event that carries a code tells."""
+        key = contact_key(self.host.vault.blind_index, phone)
+        await self.store.commit(Contact(id=person, phone_key=key))
+
+    def resident(self, phone: str) -> dict[str, str]:
+        """The headers of who has verified this phone."""
+        return self.issuer.bearer(Role.RESIDENT, None, phone=f"+86{phone}")
+
+    async def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Any:
         """The JSON of a route."""
-        answer = await self.http.get(f"/notifier{path}", params=query)
+        answer = await self.http.get(f"/notifier{path}", params=query, headers=headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

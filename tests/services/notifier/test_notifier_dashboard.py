@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import pytest
 import uvicorn
+from issuing import Issuing
 from notifier_desk import DAY, QUJIANG, Desk, signed, until
 
 from jinguo.connection import Platform
@@ -285,7 +286,9 @@ async def _signed(desk: Desk, expected: int) -> bool:
     return bool(board["totals"]["signed"] == expected and board["waiting"] == 0)
 
 
-async def test_stale_since_tells_when_the_projection_lags(mongodb_uri: str, tmp_path: Path) -> None:
+async def test_stale_since_tells_when_the_projection_lags(
+    mongodb_uri: str, tmp_path: Path, issuer: Issuing
+) -> None:
     settings = Settings(
         MONGODB_URI=mongodb_uri, database_prefix=f"t{uuid4().hex[:12]}", data_dir=tmp_path, command_timeout=10
     )
@@ -293,7 +296,7 @@ async def test_stale_since_tells_when_the_projection_lags(mongodb_uri: str, tmp_
     await host.start()
     try:
         async with httpx.AsyncClient() as http:
-            desk = Desk(host, http)
+            desk = Desk(host, http, issuer)
             live = Live(desk.store)
             async with listening(live) as client:
                 assert (await client.hears("snapshot"))["stale_since"] is None

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from notifier_desk import DAY, KECHENG, Desk, code_issued, signed, until
+from notifier_desk import DAY, KECHENG, PHONES, Desk, code_issued, signed, until
 
 from services.notifier.consumers import messages
 from services.notifier.templates import TEMPLATES, template_of
@@ -17,6 +17,7 @@ from shared.contracts.pledges import (
     TalkMoved,
 )
 from shared.events import Event
+from shared.identity import Role
 from shared.settings import use
 
 CODE, PHONE = "C0DE-7F3A-Q", "13857012345"
@@ -62,14 +63,33 @@ def test_a_variant_has_words_of_its_own() -> None:
     assert template_of(TalkMoved(**talk, state="scheduled")) == "talk.moved"
 
 
+async def inbox(desk: Desk, person: str, **query: Any) -> Any:
+    """What somebody finds in their own inbox."""
+    return await desk.get(f"/inbox/{person}", desk.resident(PHONES[person]), **query)
+
+
+async def test_an_inbox_opens_for_its_person_alone(desk: Desk) -> None:
+    await desk.publish(("pledge-1", signed("p1")))
+    await desk.consumed()
+    for path in ("/notifier/inbox/p1", "/notifier/inbox/nobody", "/notifier/inbox/org:330802"):
+        answer = await desk.http.get(path, headers=desk.resident(PHONES["p2"]))
+        assert answer.status_code == 404, path
+    unproven = desk.issuer.bearer(Role.RESIDENT, None)
+    assert (await desk.http.get("/notifier/inboxes", headers=unproven)).status_code == 403
+    assert (await desk.http.get("/notifier/inbox/p1", headers=desk.issuer.bearer())).status_code == 403
+    assert (await desk.http.get("/notifier/inbox/p1")).status_code == 401
+    elsewhere = desk.issuer.bearer(Role.COUNTY_OFFICER, "衢江")
+    assert (await desk.http.get("/notifier/offices/330802/inbox", headers=elsewhere)).status_code == 403
+
+
 async def test_the_signer_reads_it_in_either_language(desk: Desk) -> None:
     await desk.publish(("pledge-1", signed("p1")))
     await desk.consumed()
 
-    [message] = (await desk.get("/inbox/p1"))["messages"]
+    [message] = (await inbox(desk, "p1"))["messages"]
     assert message["kind"] == "pledge.signed"
     assert "柯城区" in message["text"] and "第 128 户" in message["text"]
-    [english] = (await desk.get("/inbox/p1", lang="en"))["messages"]
+    [english] = (await inbox(desk, "p1", lang="en"))["messages"]
     assert "number 128" in english["text"]
 
 
@@ -86,28 +106,30 @@ async def test_county_officers_get_milestones_and_invalidations_without_the_reas
     await desk.publish(("chain-1", milestone), ("pledge-1", invalidated("王小明 signed twice")))
     await desk.consumed()
 
-    officers = (await desk.get("/inbox/org:330802"))["messages"]
+    officers = (await desk.get("/offices/330802/inbox", desk.issuer.bearer(Role.COUNTY_OFFICER, "柯城")))[
+        "messages"
+    ]
     assert {m["kind"] for m in officers} == {"chain.milestone-reached/coverage", "pledge.invalidated"}
-    [mine] = (await desk.get("/inbox/p1"))["messages"]
+    [mine] = (await inbox(desk, "p1"))["messages"]
     assert mine["kind"] == "pledge.invalidated"
     assert "王小明" not in str(officers) + str(mine)
-    assert (await desk.get("/inbox/org:330803"))["messages"] == []
+    assert (await desk.get("/offices/330803/inbox", desk.issuer.bearer()))["messages"] == []
 
 
 async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Desk) -> None:
     await desk.publish(*[("pledge-1", check_in(streak)) for streak in range(1, 6)], ("x", signed("p2")))
     await desk.consumed()
-    inbox = await desk.get("/inbox/p1")
-    first = inbox["messages"][0]["id"]
-    await desk.http.post(f"/notifier/inbox/p1/messages/{first}/read")
-    before = await desk.get("/inbox/p1")
+    found = await inbox(desk, "p1")
+    first = found["messages"][0]["id"]
+    await desk.http.post(f"/notifier/inbox/p1/messages/{first}/read", headers=desk.resident(PHONES["p1"]))
+    before = await inbox(desk, "p1")
 
     await desk.forget_cursors("notifier.messages")
     await desk.publish(("pledge-1", check_in(6)))  # makes the group notice that its cursors moved
     await until(lambda: _count(desk, "p1", 6))
     await desk.consumed()
 
-    after = await desk.get("/inbox/p1")
+    after = await inbox(desk, "p1")
     assert len(after["messages"]) == 6
     assert after["messages"][1:] == before["messages"]
     assert after["unread"] == before["unread"] + 1 == 5
@@ -118,7 +140,7 @@ async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Des
 
 
 async def _count(desk: Desk, recipient: str, expected: int) -> bool:
-    return len((await desk.get(f"/inbox/{recipient}"))["messages"]) == expected
+    return len((await inbox(desk, recipient))["messages"]) == expected
 
 
 async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
@@ -127,7 +149,7 @@ async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
 
     pages, after = [], {}
     while True:
-        page = await desk.get("/inbox/p1", limit=3, **after)
+        page = await inbox(desk, "p1", limit=3, **after)
         pages.append([m["id"] for m in page["messages"]])
         if page["next"] is None:
             break
@@ -135,7 +157,7 @@ async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
     assert [len(page) for page in pages] == [3, 3, 1]
     flat = [message for page in pages for message in page]
     assert len(set(flat)) == 7
-    whole = await desk.get("/inbox/p1")
+    whole = await inbox(desk, "p1")
     assert flat == [m["id"] for m in whole["messages"]]
     assert [m["at"] for m in whole["messages"]] == sorted((m["at"] for m in whole["messages"]), reverse=True)
 
@@ -143,18 +165,22 @@ async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
 async def test_reading_is_marked_once_and_only_in_ones_own_inbox(desk: Desk) -> None:
     await desk.publish(("pledge-1", signed("p1")))
     await desk.consumed()
-    [message] = (await desk.get("/inbox/p1"))["messages"]
+    [message] = (await inbox(desk, "p1"))["messages"]
     path = f"/notifier/inbox/{{}}/messages/{message['id']}/read"
 
-    assert (await desk.http.post(path.format("p2"))).status_code == 404
-    key = {"Idempotency-Key": "k1"}
+    mine = desk.resident(PHONES["p1"])
+    assert (await desk.http.post(path.format("p2"), headers=mine)).status_code == 404
+    assert (await desk.http.post(path.format("p2"), headers=desk.resident(PHONES["p2"]))).status_code == 404
+    key = {"Idempotency-Key": "k1"} | mine
     first = await desk.http.post(path.format("p1"), headers=key)
     again = await desk.http.post(path.format("p1"), headers=key)
-    later = await desk.http.post(path.format("p1"))
+    later = await desk.http.post(path.format("p1"), headers=mine)
     assert first.status_code == 200 and first.json()["read_at"]
     assert first.json() == again.json() == later.json()
-    assert (await desk.get("/inbox/p1"))["unread"] == 0
-    assert (await desk.http.get("/notifier/inbox/p2", params={"after": message["id"]})).status_code == 404
+    assert (await inbox(desk, "p1"))["unread"] == 0
+    theirs = desk.resident(PHONES["p2"])
+    answer = await desk.http.get("/notifier/inbox/p2", params={"after": message["id"]}, headers=theirs)
+    assert answer.status_code == 404
 
 
 # ── one-time codes ───────────────────────────────────────────────────────────────────────────────
@@ -171,7 +197,9 @@ async def test_a_code_reaches_the_local_page_and_is_nowhere_in_clear(desk: Desk)
     assert await desk.get("/outgoing.json", pledge_id="another") == []
     page = await desk.http.get("/notifier/outgoing")
     assert CODE in page.text and PHONE not in page.text
-    assert (await desk.get(f"/inbox/{person}"))["messages"] == []
+    mine = desk.resident(PHONE)
+    assert await desk.get("/inboxes", mine) == [person]
+    assert (await desk.get(f"/inbox/{person}", mine))["messages"] == []
 
     found = await _everything(desk)
     assert "pledge-1" in found

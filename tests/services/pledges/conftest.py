@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from issuing import Issuing
 from pledges_town import Town
 from replicas import Replicas
 
@@ -17,12 +18,13 @@ from shared.settings import Settings
 
 
 @pytest.fixture
-async def town(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterator[Town]:
     prefix = f"t{uuid4().hex[:12]}"
     settings = Settings(
         mongodb_uri=mongodb_uri,
         database_prefix=prefix,
         data_dir=tmp_path,
+        oidc_issuer=issuer.url,
         master_key=base64.b64encode(b"k" * 32).decode(),
         command_timeout=10,
     )
@@ -31,7 +33,8 @@ async def town(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Town]:
     try:
         await host.start()
         async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as http:
-            yield Town(host, http)
+            http.headers.update(issuer.bearer())
+            yield Town(host, http, issuer)
     finally:
         for name in ("pledges", "log", "vault"):
             await host.client.drop_database(f"{prefix}_{name}")
@@ -39,8 +42,8 @@ async def town(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Town]:
 
 
 @pytest.fixture
-def town_of_two(mongod: Mongod, tmp_path: Path) -> Iterator[Replicas]:
-    town = Replicas(mongod, tmp_path)
+def town_of_two(mongod: Mongod, tmp_path: Path, issuer: Issuing) -> Iterator[Replicas]:
+    town = Replicas(mongod, tmp_path, issuer)
     town.run(town.open())
     yield town
     town.run(town.close())

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import orjson
+from issuing import Issuing
 
 from shared.clock import now
 from shared.contracts.pledges import PledgeCodeIssued
@@ -47,6 +48,7 @@ class Town:
 
     host: Host
     http: httpx.AsyncClient
+    issuer: Issuing
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from issuing import Issuing
 from pledges_town import Town
 from wire import Wire
 
@@ -59,12 +60,13 @@ class Replica:
 class Replicas:
     """Runs in a loop of its own, which stands still between two calls of `run`."""
 
-    def __init__(self, mongod: Mongod, folder: Path) -> None:
-        self._mongod = mongod
+    def __init__(self, mongod: Mongod, folder: Path, issuer: Issuing) -> None:
+        self._mongod, self._issuer = mongod, issuer
         self.settings = Settings(
             mongodb_uri=mongod.uri,
             database_prefix=f"t{uuid4().hex[:12]}",
             data_dir=folder,
+            oidc_issuer=issuer.url,
             master_key=base64.b64encode(b"k" * 32).decode(),
             command_timeout=10,
         )
@@ -93,7 +95,9 @@ class Replicas:
         await host.vault.open()
         await host.stores["pledges"].prepare(service.documents)
         transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
-        return Replica(host, wire, httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30))
+        headers = self._issuer.bearer()
+        http = httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30, headers=headers)
+        return Replica(host, wire, http)
 
     @property
     def store(self) -> Store:
@@ -102,7 +106,7 @@ class Replicas:
 
     async def campaign(self) -> str:
         """A campaign that runs for two months."""
-        return await Town(self.all[0].host, self.all[0].http).campaign()
+        return await Town(self.all[0].host, self.all[0].http, self._issuer).campaign()
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────
 

@@ -24,7 +24,6 @@ from shared.clock import now
 from shared.documents import Document
 from shared.workflow import Workflow
 
-BY = {"by": "officer-1"}
 REASON = {"reason": "重复签署"}
 PHONES = ("16500000001", "16500000002")
 
@@ -54,7 +53,7 @@ KINDS = (
         (
             Command("/signings/{id}/verify", {"code": ""}, ("verify", "count")),
             Command("/signings/{id}/withdraw", {"phone": PHONE}, ("withdraw",)),
-            Command("/reviews/{id}/invalidate", REASON | BY, ("invalidate",)),
+            Command("/reviews/{id}/invalidate", REASON, ("invalidate",)),
         ),
     ),
     Kind(
@@ -69,8 +68,8 @@ KINDS = (
         Invalidation,
         INVALIDATION,
         (
-            Command("/invalidations/{id}/start", BY, ("start",)),
-            Command("/invalidations/{id}/cancel", BY, ("cancel",)),
+            Command("/invalidations/{id}/start", {}, ("start",)),
+            Command("/invalidations/{id}/cancel", {}, ("cancel",)),
         ),
     ),
 )
@@ -103,7 +102,7 @@ class Moves(RuleBasedStateMachine):
         """A new subject of each kind."""
         form = a_form(phone=PHONE, name=f"王{len(self.histories)}")
         talk = {"title": "公筷公勺好处多", "starts_at": (now() - timedelta(hours=1)).isoformat()}
-        job = {"condition": {"campaign_id": self.campaign}, **REASON, **BY}
+        job = {"condition": {"campaign_id": self.campaign}, **REASON}
         made = (
             await self.town.done(f"/campaigns/{self.campaign}/pledges", form),
             await self.town.done(f"/teams/{self.team}/talks", talk | {"preacher_id": self.preacher}),
@@ -170,7 +169,7 @@ class Moves(RuleBasedStateMachine):
 
     @rule(sent=st.lists(st.tuples(st.sampled_from(PHONES), st.integers(0, 1)), min_size=2, max_size=6))
     def the_same_phones_are_listed(self, sent: list[tuple[str, int]]) -> None:
-        entry = {"kind": "allow", **REASON, **BY}
+        entry = {"kind": "allow", **REASON}
         answers = self.all_at_once([Act(to, "/listed-phones", entry | {"phone": p}) for p, to in sent])
         told = {answer.json()["id"] for answer in answers if answer.is_success}
         assert 1 <= len(told) <= len({phone for phone, _ in sent})
@@ -183,7 +182,7 @@ class Moves(RuleBasedStateMachine):
 
 
 def test_of_moves_at_once_each_acknowledged_one_is_made_once_and_no_other(town_of_two: Replicas) -> None:
-    entry = {"phone": PHONE, "kind": "allow", **REASON, **BY}
+    entry = {"phone": PHONE, "kind": "allow", **REASON}
     town_of_two.run(town_of_two.done("/listed-phones", entry))
     Moves.town = town_of_two
     play(Moves, examples=5, steps=8)

@@ -1,0 +1,97 @@
+"""Every route says who may call it, and keeps everybody else out."""
+
+import base64
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from issuing import Issuing
+
+from jinguo.access import document, is_current, routes
+from jinguo.services import SERVICES
+from shared.access import anyone, may, rule_of
+from shared.host import Host
+from shared.identity import Role
+from shared.settings import Settings
+
+ORGS = {Role.COUNTY_OFFICER: "柯城", Role.COMMUNITY_WORKER: "柯城", Role.CITY_OFFICER: "city"}
+ENDLESS = "/notifier/dashboards/pledges/stream"
+ROUTES = [route for route in routes() if route[1] != ENDLESS]
+
+
+@pytest.fixture
+async def http(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterator[httpx.AsyncClient]:
+    """All services over ASGI. Nothing runs beside them: whoever is kept out changes nothing."""
+    settings = Settings(
+        mongodb_uri=mongodb_uri,
+        database_prefix=f"a{uuid4().hex[:12]}",
+        data_dir=tmp_path,
+        master_key=base64.b64encode(b"k" * 32).decode(),
+        oidc_issuer=issuer.url,
+    )
+    host = Host(SERVICES, settings, alone=True)
+    await host.vault.open()
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=host.app()), base_url="http://town"
+    ) as client:
+        yield client
+    await host.stop()
+
+
+def filled(path: str) -> str:
+    """The path with parameters that exist as far as types go."""
+    known = {"division": "330802", "community": "330802005001", "day": "2020-03-08"}
+    return re.sub(r"{(\w+)}", lambda name: known.get(name[1], "x"), path)
+
+
+def test_every_route_states_who_may_call_it() -> None:
+    unsaid = [f"{method} {path}" for method, path, rule in ROUTES if rule is None]
+    assert unsaid == []
+    assert document().count("\n| ") == len(list(routes())) + 1
+
+
+def test_the_committed_document_says_what_the_routes_say() -> None:
+    assert is_current()
+
+
+def test_a_route_without_a_rule_and_one_with_two_are_found() -> None:
+    router = APIRouter()
+
+    @router.get("/open")
+    async def unsaid() -> None: ...
+
+    @router.get("/both")
+    async def both(_: Any = may(Role.SYSTEM), __: Any = anyone("why")) -> None: ...
+
+    first, second = router.routes
+    assert rule_of(first) is None
+    with pytest.raises(ValueError, match="2 rules"):
+        rule_of(second)
+
+
+async def test_without_a_token_only_what_is_public_answers(http: httpx.AsyncClient) -> None:
+    for method, path, rule in ROUTES:
+        answer = await http.request(method, filled(path), json={})
+        assert rule
+        assert (answer.status_code == 401) == bool(rule.roles), f"{method} {path}: {answer.status_code}"
+        if rule.roles:
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.json()["type"].endswith("/unauthenticated")
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_role_gets_no_further_than_its_rules(
+    http: httpx.AsyncClient, issuer: Issuing, role: Role
+) -> None:
+    headers = issuer.bearer(role, ORGS.get(role), phone="+8613800000001")
+    for method, path, rule in ROUTES:
+        assert rule
+        if rule.roles and role not in rule.roles:
+            answer = await http.request(method, filled(path), json={}, headers=headers)
+            assert answer.status_code == 403, f"{method} {path}: {answer.status_code}"
+            assert answer.json()["type"].endswith("/forbidden")
