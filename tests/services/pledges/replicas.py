@@ -53,6 +53,7 @@ class Replica:
     async def crash(self) -> None:
         """It is never heard of again. Of what it was writing, MongoDB has done some, all or nothing."""
         self.host.vault.close()
+        await self.host.identity.close()
         await asyncio.to_thread(self.host.client.close)  # it says good-bye over the wire, which we serve
         await self.wire.close()
 
