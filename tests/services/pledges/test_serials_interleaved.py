@@ -117,7 +117,7 @@ class Chains(RuleBasedStateMachine):
         for act, answer in zip(acts, self.sent(acts, trouble, replica), strict=True):
             assert answer is None or answer.status_code < 500 or trouble, answer.text
             if answer is not None and answer.is_success:
-                assert act.body
+                assert act.body is not None
                 view = answer.json()
                 self.phones.setdefault(view["id"], act.body.get("phone", ""))
                 if view["serial"]:
