@@ -168,7 +168,12 @@ async def test_a_slot_of_another_department_cannot_be_booked(desk: Desk) -> None
 
 
 async def test_the_queue_stands_urgent_first_then_by_the_longest_delay(desk: Desk) -> None:
-    facts = [("routine", "2020-02-01"), ("urgent", "2020-03-01"), ("urgent", "2020-02-15"), ("routine", "2020-01-20")]  # fmt: skip
+    facts = [
+        ("routine", "2020-02-01"),
+        ("urgent", "2020-03-01"),
+        ("urgent", "2020-02-15"),
+        ("routine", "2020-01-20"),
+    ]
     ids = [
         await desk.accepted(urgency, f"p{number}", delayed_since=since)
         for number, (urgency, since) in enumerate(facts)

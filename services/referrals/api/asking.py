@@ -1,0 +1,94 @@
+"""What a patient does: ask, look, answer an offer, take it back, be forgotten."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator
+
+from services.referrals import queries
+from services.referrals.domain.reading import View
+from services.referrals.domain.referral import PATIENT, Referral
+from services.referrals.domain.states import Why
+from services.referrals.opening import open_record, read_by
+from shared.access import Role
+from shared.clock import now
+from shared.contracts.referrals import Department
+from shared.divisions import DivisionCode
+from shared.service import StoreDep
+
+from . import handling
+from .callers import Asking, Patient, patient_key, reached
+from .handling import At
+from .views import Body, Clinical, Name, PatientView, Phone, ReadingView, StepView, a_county, tagged
+
+router = APIRouter(tags=["asking"])
+BY_PHONE = handling.PATIENT | handling.COORDINATOR
+"""What a patient says herself, or the coordinator for her."""
+
+
+class Request(Body):
+    """What is needed and no more. Both consents are asked for separately, and both are needed."""
+
+    department: Department
+    county: Annotated[DivisionCode, AfterValidator(a_county)]
+    name: Name
+    phone: Phone
+    delayed_since: date
+    summary: Clinical
+    health_consent: Literal[True]
+    """To the use of her health data for this referral (PIPL, article 29)."""
+    hospital_consent: Literal[True]
+    """To their being given to the department (PIPL, article 23)."""
+
+
+class Reasoned(Body):
+    """Why, as a code."""
+
+    why: Why
+
+
+@router.post("/referrals", status_code=201, summary="申请绿色通道 / Ask for a referral")
+async def ask(body: Request, caller: Asking, store: StoreDep, response: Response) -> StepView:
+    own = Role.RESIDENT in caller.roles
+    referral = Referral.requested(
+        PATIENT if own else caller.id,
+        now(),
+        patient=await store.vault.new_person(),
+        patient_key=patient_key(store, caller) if own else "",
+        division=body.county,
+        **body.model_dump(include={"department", "name", "phone", "delayed_since", "summary"}),
+    )
+    return tagged(response, await store.commit(referral, StepView.of))
+
+
+@router.get("/referrals", summary="我的转诊 / The caller's own referrals, newest first")
+async def own(caller: Patient, store: StoreDep) -> list[StepView]:
+    return [StepView.of(referral) for referral in await queries.own(store, patient_key(store, caller))]
+
+
+@router.get("/referrals/{referral_id}", summary="转诊详情及查阅记录 / The whole of it, and who read it")
+async def read_own(referral_id: str, caller: Patient, store: StoreDep, response: Response) -> PatientView:
+    referral = await reached(store, caller, handling.PATIENT, referral_id)
+    slot = await open_record(store, caller, Role.RESIDENT, referral, View.PATIENT)
+    readings, grants = await read_by(store, referral_id)
+    shown = [ReadingView.of(reading, grants) for reading in readings]
+    return tagged(response, PatientView.opened(referral, slot, shown))
+
+
+@router.post("/referrals/{referral_id}/confirm-offer", summary="确认入院 / Take the bed that is offered")
+async def confirm_offer(caller: Asking, at: At) -> StepView:
+    return await at.change(caller, BY_PHONE, lambda referral, now, by: referral.confirm_offer(now, by))
+
+
+@router.post("/referrals/{referral_id}/cancel", summary="撤回申请 / Take it back")
+async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
+    return await at.change(caller, BY_PHONE, lambda referral, now, by: referral.cancel(body.why, now, by))
+
+
+@router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
+async def erase(referral_id: str, caller: Asking, store: StoreDep, at: At) -> StepView:
+    referral = await reached(store, caller, BY_PHONE, referral_id, at.if_match)
+    # Before the commit: after a crash in between the request can be repeated, she is still matched.
+    await store.vault.erase(referral.patient)
+    return await at.change(caller, BY_PHONE, lambda referral, now, _: referral.erase(now))

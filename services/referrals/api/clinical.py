@@ -1,0 +1,127 @@
+"""What the department does: look, take or decline, offer a bed, consult, finish; and in an emergency, look
+at another department's patient.
+"""
+
+from datetime import date
+
+from fastapi import APIRouter, Response
+
+from services.referrals import fhir, queries
+from services.referrals.domain.reading import View
+from services.referrals.domain.referral import Referral
+from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
+from services.referrals.opening import open_record
+from shared.access import Caller, Role
+from shared.clock import now
+from shared.problems import NotFound
+from shared.service import StoreDep
+from shared.store.store import Store
+
+from . import handling
+from .asking import Reasoned
+from .callers import Clinician, Exporting, Staff, department_of, is_own, reached, treats
+from .handling import At
+from .views import Body, Clinical, ClinicalView, Limit, StepView, tagged
+
+router = APIRouter(tags=["clinical"])
+
+
+class Acceptance(Body):
+    """The department's own class, where it is another than the coordinator's, and its opinion."""
+
+    urgency: Urgency | None = None
+    opinion: Clinical | None = None
+
+
+class Declining(Reasoned):
+    """Why, and the department's opinion."""
+
+    opinion: Clinical | None = None
+
+
+class Offer(Body):
+    """The day (Asia/Shanghai) on which she is to come."""
+
+    admission_day: date
+
+
+class Opinion(Body):
+    """What the department found."""
+
+    opinion: Clinical | None = None
+
+
+@router.get("/queues/department", summary="科室工作队列 / The department's work, in triage order")
+async def department_queue(
+    caller: Clinician, store: StoreDep, state: ReferralState | None = None, limit: Limit = 100
+) -> list[StepView]:
+    found = await queries.queue_of(store, DEPARTMENT, department_of(caller), state, limit)
+    return [StepView.of(referral) for referral in found]
+
+
+@router.get("/referrals/{referral_id}/clinical", summary="病情资料 / What she has")
+async def clinical(referral_id: str, caller: Staff, store: StoreDep, response: Response) -> ClinicalView:
+    referral = await store.find(Referral, referral_id)
+    if referral is not None and treats(caller, referral):
+        grant = None
+    elif referral is None or (grant := await queries.grant_of(store, referral_id, caller.id, now())) is None:
+        raise NotFound(kind=Referral.collection)
+    role = Role.CLINICIAN if Role.CLINICIAN in caller.roles else Role.COORDINATOR
+    slot = await open_record(store, caller, role, referral, View.CLINICAL, grant)
+    return tagged(response, ClinicalView.opened(referral, slot))
+
+
+@router.get("/referrals/{referral_id}/fhir", summary="FHIR R4 导出 / ServiceRequest and Task")
+async def export(referral_id: str, caller: Exporting, store: StoreDep, response: Response) -> Response:
+    referral = await reached(store, caller, handling.PATIENT | handling.CLINICIAN, referral_id)
+    await open_record(store, caller, _role(store, caller, referral), referral, View.FHIR)
+    return Response(fhir.export(referral), media_type=fhir.MEDIA_TYPE, headers={"ETag": referral.etag})
+
+
+def _role(store: Store, caller: Caller, referral: Referral) -> Role:
+    return Role.RESIDENT if is_own(store, caller, referral) else Role.CLINICIAN
+
+
+@router.post("/referrals/{referral_id}/accept", summary="接收 / Take the patient")
+async def accept(body: Acceptance, caller: Clinician, at: At) -> StepView:
+    return await at.change(
+        caller,
+        handling.CLINICIAN,
+        lambda referral, now, by: referral.accept(body.urgency, body.opinion, now, by),
+        opened=body.opinion is not None,
+    )
+
+
+@router.post("/referrals/{referral_id}/decline", summary="不接收 / Decline the patient")
+async def decline(body: Declining, caller: Clinician, at: At) -> StepView:
+    return await at.change(
+        caller,
+        handling.CLINICIAN,
+        lambda referral, now, by: referral.decline(body.why, body.opinion, now, by),
+        opened=body.opinion is not None,
+    )
+
+
+@router.post("/referrals/{referral_id}/offer-bed", summary="提供床位 / Keep a bed for her")
+async def offer_bed(body: Offer, caller: Clinician, at: At) -> StepView:
+    return await at.offer_bed(caller, body.admission_day)
+
+
+@router.post("/referrals/{referral_id}/admit", summary="入院 / She is in the ward")
+async def admit(caller: Clinician, at: At) -> StepView:
+    return await at.change(caller, handling.CLINICIAN, lambda referral, now, by: referral.admit(now, by))
+
+
+@router.post("/referrals/{referral_id}/consult", summary="完成会诊 / The consult took place")
+async def consult(body: Opinion, caller: Clinician, at: At) -> StepView:
+    return await at.consult(caller, body.opinion)
+
+
+@router.post("/referrals/{referral_id}/complete", summary="办结 / She got what she was referred for")
+async def complete(body: Opinion, caller: Clinician, at: At) -> StepView:
+    return await at.change(
+        caller,
+        handling.CLINICIAN,
+        lambda referral, now, by: referral.complete(body.opinion, now, by),
+        opened=body.opinion is not None,
+    )

@@ -1,0 +1,83 @@
+"""Breaking the glass: a record is opened in an emergency, with a reason, and the data officer reviews it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import StringConstraints
+
+from services.referrals import queries
+from services.referrals.domain.reading import Grant, View
+from services.referrals.domain.referral import Referral
+from services.referrals.opening import record
+from shared.access import Role
+from shared.clock import now
+from shared.problems import Problem
+from shared.service import IfMatch, StoreDep
+
+from .callers import DataOfficer, Staff, treats
+from .views import Body, GrantView, Limit, ReasonedGrantView, tagged
+
+router = APIRouter(tags=["emergencies"])
+
+
+class NotNeeded(Problem):
+    """The caller may read the record without breaking the glass."""
+
+    status, type, title, title_en = 409, "not-needed", "无需紧急查阅", "No emergency is needed"
+
+
+class Emergency(Body):
+    """Why the record must be read now. Sealed; the patient and the data officer see it."""
+
+    reason: Annotated[str, StringConstraints(min_length=10, max_length=500, strip_whitespace=True)]
+
+
+class Finding(Body):
+    """Whether it was an emergency."""
+
+    justified: bool
+
+
+@router.post("/referrals/{referral_id}/break-glass", status_code=201, summary="紧急查阅 / Break the glass")
+async def break_glass(
+    referral_id: str, body: Emergency, caller: Staff, store: StoreDep, response: Response
+) -> GrantView:
+    referral = await store.load(Referral, referral_id)
+    if treats(caller, referral):
+        raise NotNeeded()
+    grant = Grant.broken(referral, body.reason, caller.id, now())
+    return tagged(response, await store.commit(grant, GrantView.of))
+
+
+@router.get("/emergencies", summary="待审核的紧急查阅 / The data officer's queue, oldest first")
+async def to_review(caller: DataOfficer, store: StoreDep, limit: Limit = 50) -> list[GrantView]:
+    return [GrantView.of(grant) for grant in await queries.to_review(store, limit)]
+
+
+@router.get("/emergencies/{grant_id}", summary="紧急查阅及其理由 / An emergency and its reason")
+async def read_emergency(
+    grant_id: str, caller: DataOfficer, store: StoreDep, response: Response
+) -> ReasonedGrantView:
+    grant = await store.load(Grant, grant_id)
+    await record(store, caller, Role.DATA_OFFICER, grant.referral_id, View.REVIEW, grant)
+    await store.unseal(grant)
+    return tagged(response, ReasonedGrantView.of(grant))
+
+
+@router.post("/emergencies/{grant_id}/review", summary="审核紧急查阅 / Find whether it was one")
+async def review(
+    grant_id: str,
+    body: Finding,
+    caller: DataOfficer,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> GrantView:
+    view = await store.change(
+        Grant,
+        grant_id,
+        lambda grant: grant.review(justified=body.justified, now=now(), by=caller.id),
+        GrantView.of,
+        if_match=if_match,
+    )
+    return tagged(response, view)

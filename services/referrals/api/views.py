@@ -1,0 +1,233 @@
+"""What callers get to see. Commands answer with nothing personal: their answers are kept with their keys."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query, Response
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from services.referrals.domain.departments import DEPARTMENTS
+from services.referrals.domain.reading import Grant, GrantState, Reading, View
+from services.referrals.domain.referral import BedOffer, Referral
+from services.referrals.domain.slot import SLOT, Slot, SlotState
+from services.referrals.domain.states import REFERRAL, ReferralState, Urgency
+from shared.clock import now
+from shared.contracts.referrals import Department
+from shared.days import local_day
+from shared.divisions import county_of, division
+from shared.workflow import Transition
+
+
+def a_county(code: str) -> str:
+    if len(code) != 6 or county_of(code) != code or division(code).level != "county":
+        raise PydanticCustomError("not_a_county", "须为县（市、区）的6位代码 / must be the code of a county")
+    return code
+
+
+def _mobile(phone: str) -> str:
+    if not re.fullmatch(r"1[3-9]\d{9}", phone):
+        raise PydanticCustomError("phone", "须为11位手机号码 / must be a mainland mobile number")
+    return phone
+
+
+def _stored_precision(instant: datetime) -> datetime:
+    if not 2000 <= instant.year <= 2999:  # Python's first and last years overflow between time zones
+        raise PydanticCustomError("year", "年份须在2000至2999之间 / must be of the years 2000 to 2999")
+    instant = instant.astimezone(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_stored_precision)]
+"""An instant as a caller gives it: with an offset; kept in UTC and milliseconds."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
+Phone = Annotated[str, StringConstraints(max_length=20, strip_whitespace=True), AfterValidator(_mobile)]
+Clinical = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
+"""Free text about somebody's health: sealed, and shown to the department and the patient only."""
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class Body(BaseModel):
+    """Base of every request body: a field we do not know is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Shown(BaseModel):
+    """Base of an answer that shows one document."""
+
+    id: str
+    version: int
+
+
+V = TypeVar("V", bound=Shown)
+
+
+def tagged(response: Response, view: V) -> V:
+    """Tell the caller the version, for a later `If-Match`."""
+    response.headers["ETag"] = f'"{view.version}"'
+    return view
+
+
+class StepView(Shown):
+    """Where a referral stands. `queue`: whose turn it is; `legal`: the moves possible now."""
+
+    department: Department
+    department_name: str
+    division: str
+    urgency: Urgency
+    delayed_since: date
+    requested_at: datetime
+    waiting_days: int
+    """Since the request, until a first place was found."""
+    state: ReferralState
+    queue: str | None
+    legal: list[str]
+    offer: BedOffer | None
+    slot_id: str | None
+    deadline: datetime | None
+
+    @classmethod
+    def of(cls, referral: Referral) -> "StepView":
+        return cls(**_step(referral))
+
+
+def _step(referral: Referral) -> dict[str, Any]:
+    same = ("id", "version", "department", "division", "urgency", "delayed_since", "requested_at", "state")
+    until = local_day(referral.placed_at or now())
+    return {name: getattr(referral, name) for name in (*same, "offer", "deadline")} | {
+        "department_name": DEPARTMENTS[referral.department].name,
+        "waiting_days": (until - local_day(referral.requested_at)).days,
+        "queue": REFERRAL.queues.get(referral.state),
+        "legal": REFERRAL.legal(referral.state),
+        "slot_id": referral.slot_id or None,
+    }
+
+
+class Place(BaseModel):
+    """Where and when the consult takes place."""
+
+    starts_at: datetime
+    minutes: int
+    link: str
+
+
+def _place(slot: Slot | None) -> Place | None:
+    return Place(**slot.model_dump(include={"starts_at", "minutes", "link"})) if slot else None
+
+
+class LogisticsView(StepView):
+    """For the coordinator: whom to call, and what was arranged. Nothing clinical."""
+
+    name: str | None
+    phone: str | None
+    consult: Place | None
+    history: list[Transition]
+
+    @classmethod
+    def opened(cls, referral: Referral, slot: Slot | None) -> "LogisticsView":
+        same = {"name": referral.name, "phone": referral.phone, "history": referral.history}
+        return cls(**_step(referral), **same, consult=_place(slot))
+
+
+class ClinicalView(StepView):
+    """For the department: who she is and what she has. How to reach her is the coordinator's."""
+
+    name: str | None
+    summary: str | None
+    opinion: str | None
+    consult: Place | None
+    history: list[Transition]
+
+    @classmethod
+    def opened(cls, referral: Referral, slot: Slot | None) -> "ClinicalView":
+        clinical = {"name": referral.name, "summary": referral.summary, "opinion": referral.opinion}
+        return cls(**_step(referral), **clinical, consult=_place(slot), history=referral.history)
+
+
+class ReadingView(BaseModel):
+    """Who read it, when, and what of it; `reason` where it was an emergency."""
+
+    by: str
+    role: str
+    department: str | None
+    view: View
+    at: datetime
+    emergency: bool
+    reason: str | None
+
+    @classmethod
+    def of(cls, reading: Reading, grants: dict[str, Grant]) -> "ReadingView":
+        grant = grants.get(reading.grant_id or "")
+        same = reading.model_dump(include={"by", "role", "department", "view", "at"})
+        return cls(**same, emergency=reading.grant_id is not None, reason=grant.reason if grant else None)
+
+
+class PatientView(StepView):
+    """For the patient: all of it, and who read it."""
+
+    patient: str
+    """Names her inbox."""
+    name: str | None
+    phone: str | None
+    summary: str | None
+    opinion: str | None
+    consult: Place | None
+    history: list[Transition]
+    readings: list[ReadingView]
+
+    @classmethod
+    def opened(cls, referral: Referral, slot: Slot | None, readings: list[ReadingView]) -> "PatientView":
+        names = ("patient", "name", "phone", "summary", "opinion", "history")
+        own = {name: getattr(referral, name) for name in names}
+        return cls(**_step(referral), **own, consult=_place(slot), readings=readings)
+
+
+class SlotView(Shown):
+    """A consult slot. Who booked it is said by the referral's id only."""
+
+    department: Department
+    starts_at: datetime
+    minutes: int
+    state: SlotState
+    queue: str | None
+    legal: list[str]
+    referral_id: str | None
+
+    @classmethod
+    def of(cls, slot: Slot) -> "SlotView":
+        same = ("id", "version", "department", "starts_at", "minutes", "state")
+        return cls(
+            **{name: getattr(slot, name) for name in same},
+            queue=SLOT.queues.get(slot.state),
+            legal=SLOT.legal(slot.state),
+            referral_id=slot.referral_id or None,
+        )
+
+
+class GrantView(Shown):
+    """An emergency. The reason is shown to the data officer and the patient only."""
+
+    referral_id: str
+    department: Department
+    by: str
+    at: datetime
+    until: datetime
+    state: GrantState
+    overdue: bool
+
+    @classmethod
+    def of(cls, grant: Grant) -> "GrantView":
+        return cls(**grant.model_dump(include=set(cls.model_fields)))
+
+
+class ReasonedGrantView(GrantView):
+    """An emergency with its reason: for the review."""
+
+    reason: str | None
+    history: list[Transition]
+
+    @classmethod
+    def of(cls, grant: Grant) -> "ReasonedGrantView":
+        return cls(**grant.model_dump(include=set(cls.model_fields)))

@@ -1,0 +1,22 @@
+"""How the service is wired."""
+
+from shared.deadlines import Deadline
+from shared.service import Service
+
+from .api import asking, capacity, clinical, emergencies, logistics
+from .domain.reading import Grant, Reading
+from .domain.referral import Referral
+from .domain.slot import Slot
+from .domain.ward import Ward
+
+service = Service(
+    name="referrals",
+    title="女性健康公益关爱",
+    routers=[module.router for module in (asking, logistics, clinical, capacity, emergencies)],
+    documents=[Referral, Slot, Ward, Reading, Grant],
+    deadlines=[
+        Deadline(Referral, "deadline", Referral.fall_due),
+        Deadline(Slot, "deadline", Slot.fall_due),
+        Deadline(Grant, "deadline", Grant.fall_due),
+    ],
+)

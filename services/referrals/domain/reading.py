@@ -1,0 +1,144 @@
+"""Who read which record, when and why; and the emergency in which somebody reads whose patient it is not."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from shared.contracts import referrals as events
+from shared.contracts.referrals import Department
+from shared.days import local_day
+from shared.documents import Document, Index
+from shared.personal import Personal, PersonId
+from shared.problems import Problem
+from shared.workflow import Move, Transition, Workflow
+
+from .referral import Referral
+
+GRANTED = timedelta(hours=1)
+"""For how long a record stays open after its glass was broken."""
+REVIEW_WITHIN = timedelta(hours=72)
+
+
+class NotRecorded(Problem):
+    """The reading could not be written down, so nothing was read."""
+
+    status, type, title, title_en = 503, "not-recorded", "无法记录查阅，未予显示", "Reading not recorded"
+
+
+class OwnReview(Problem):
+    """Nobody reviews their own emergency."""
+
+    status, type, title, title_en = 403, "own-review", "不能审核本人的紧急查阅", "Your own emergency"
+
+
+class View(StrEnum):
+    """What of a record was read."""
+
+    LOGISTICS = "logistics"
+    CLINICAL = "clinical"
+    PATIENT = "patient"
+    FHIR = "fhir"
+    REVIEW = "review"
+    """The reason of an emergency, by the data officer."""
+
+
+class Reading(Document):
+    """One entry of the access log: committed before the answer is given, and never changed."""
+
+    collection: ClassVar[str] = "readings"
+    indexes: ClassVar[Sequence[Index]] = (Index("referral", [("referral_id", 1), ("at", -1), ("_id", -1)]),)
+
+    referral_id: str
+    by: str
+    """The id of the reader; `patient` for herself."""
+    role: str
+    department: str | None
+    """The reader's department."""
+    view: View
+    at: datetime
+    grant_id: str | None = None
+    """The emergency that it was read in."""
+
+
+class GrantState(StrEnum):
+    """Where the review of an emergency stands."""
+
+    OPEN = "open"
+    JUSTIFIED = "justified"
+    UNJUSTIFIED = "unjustified"
+
+
+OPEN = GrantState.OPEN
+REVIEW = Workflow(
+    moves={
+        "justify": Move((OPEN,), GrantState.JUSTIFIED),
+        "object": Move((OPEN,), GrantState.UNJUSTIFIED),
+    },
+    queues={OPEN: "data-officer"},
+)
+
+
+class Grant(Document):
+    """A broken glass: one reader may read one record for an hour, and the data officer reviews why.
+
+    The reason may say something about the patient, so it is sealed with her key.
+    """
+
+    collection: ClassVar[str] = "grants"
+    person_field: ClassVar[str | None] = "patient"
+    indexes: ClassVar[Sequence[Index]] = (
+        Index("readers", [("referral_id", 1), ("by", 1), ("until", -1)]),
+        Index("reviews", [("state", 1), ("at", 1)]),
+    )
+
+    referral_id: str
+    patient: PersonId
+    department: Department
+    division: str
+    by: str
+    reason: Personal[str] = None
+    at: datetime
+    until: datetime
+    state: GrantState = OPEN
+    history: list[Transition] = Field(default_factory=list)
+    overdue: bool = False
+    deadline: datetime | None = None
+    """Until when it must be reviewed."""
+
+    @classmethod
+    def broken(cls, referral: Referral, reason: str, by: str, now: datetime) -> Self:
+        """Open the record in an emergency."""
+        grant = cls(
+            referral_id=referral.id,
+            patient=referral.patient,
+            department=referral.department,
+            division=referral.division,
+            by=by,
+            reason=reason,
+            at=now,
+            until=now + GRANTED,
+            deadline=now + REVIEW_WITHIN,
+        )
+        grant.record(events.RecordBreakGlass(**grant._facts(now)))
+        return grant
+
+    def review(self, *, justified: bool, now: datetime, by: str) -> None:
+        """The data officer's finding. Raises IllegalMove, OwnReview."""
+        REVIEW.check(self, "justify")
+        if by == self.by:
+            raise OwnReview()
+        REVIEW.move(self, "justify" if justified else "object", now, by=by)
+        self.deadline = None
+        self.record(events.BreakGlassReviewed(state=self.state, **self._facts(now)))
+
+    def fall_due(self, now: datetime) -> None:
+        """Nobody reviewed it in time: say so once."""
+        self.deadline, self.overdue = None, True
+        self.record(events.BreakGlassOverdue(**self._facts(now)))
+
+    def _facts(self, now: datetime) -> dict[str, Any]:
+        same = ("referral_id", "patient", "department", "division")
+        return {name: getattr(self, name) for name in same} | {"grant_id": self.id, "day": local_day(now)}

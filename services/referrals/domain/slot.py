@@ -1,0 +1,142 @@
+"""A consult slot (远程会诊): a time with a department, booked by one referral at most."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from shared.contracts.referrals import Department, SlotMoved
+from shared.documents import Document, Index
+from shared.problems import InvalidRequest, Problem
+from shared.workflow import Move, Transition, Workflow
+
+from .states import COORDINATOR, DEPARTMENT, Why
+
+
+class SlotState(StrEnum):
+    """Where a slot stands."""
+
+    OPEN = "open"
+    BOOKED = "booked"
+    USED = "used"
+    WITHDRAWN = "withdrawn"
+    PASSED = "passed"
+
+
+OPEN, BOOKED = SlotState.OPEN, SlotState.BOOKED
+SLOT = Workflow(
+    moves={
+        "book": Move((OPEN,), BOOKED),
+        "release": Move((BOOKED,), OPEN),
+        "use": Move((BOOKED,), SlotState.USED),
+        "withdraw": Move((OPEN, BOOKED), SlotState.WITHDRAWN),
+        "pass": Move((OPEN,), SlotState.PASSED),
+    },
+    queues={OPEN: COORDINATOR, BOOKED: DEPARTMENT},
+)
+
+
+class SlotTaken(Problem):
+    """Another referral booked it."""
+
+    status, type, title, title_en = 409, "slot-taken", "时段已被预约", "The slot is taken"
+
+
+class OtherDepartment(Problem):
+    """The slot is one of another department than the referral."""
+
+    status, type, title, title_en = 409, "other-department", "不是同一科室", "Another department's slot"
+
+
+class TooEarly(Problem):
+    """The consult has not begun; `starts_at` says when."""
+
+    status, type, title, title_en = 409, "too-early", "会诊尚未开始", "The consult has not begun"
+
+
+class TooLate(Problem):
+    """The slot began at `starts_at`."""
+
+    status, type, title, title_en = 409, "too-late", "时段已开始", "The slot has begun"
+
+
+class Slot(Document):
+    """`referral_id` is who booked it, under a unique index: no referral has two. `deadline` is its start,
+    while it is open.
+    """
+
+    collection: ClassVar[str] = "slots"
+    indexes: ClassVar[Sequence[Index]] = (
+        Index("bookings", [("referral_id", 1)], unique=True, where={"referral_id": {"$gt": ""}}),
+        Index("times", [("department", 1), ("state", 1), ("starts_at", 1)]),
+    )
+
+    department: Department
+    starts_at: datetime
+    minutes: int
+    link: str
+    """Where to meet: told to those who are to come, and never published."""
+    referral_id: str = ""
+    state: SlotState = OPEN
+    history: list[Transition] = Field(default_factory=list)
+    deadline: datetime | None = None
+
+    @classmethod
+    def opened(
+        cls, department: Department, starts_at: datetime, minutes: int, link: str, now: datetime
+    ) -> Self:
+        """A time that can be booked until it begins. Raises InvalidRequest."""
+        if starts_at <= now:
+            message = "须晚于现在 / must be in the future"
+            raise InvalidRequest(errors=[{"field": "body.starts_at", "message": message, "kind": "range"}])
+        slot = cls(department=department, starts_at=starts_at, minutes=minutes, link=link, deadline=starts_at)
+        slot._told(None)
+        return slot
+
+    def book(self, referral_id: str, department: Department, now: datetime, by: str) -> None:
+        """Raises SlotTaken, IllegalMove, OtherDepartment, TooLate."""
+        if self.state is BOOKED:
+            raise SlotTaken()
+        SLOT.check(self, "book")
+        if self.department is not department:
+            raise OtherDepartment(department=self.department)
+        if self.starts_at <= now:
+            raise TooLate(starts_at=self.starts_at)
+        self._step("book", now, by)
+        self.referral_id, self.deadline = referral_id, None
+
+    def release(self, now: datetime, by: str) -> None:
+        """Nobody has it any more; when its time has come, it is gone at once. Raises IllegalMove."""
+        self._step("release", now, by)
+        self.referral_id, self.deadline = "", self.starts_at
+        if self.starts_at <= now:
+            self.fall_due(now)
+
+    def use(self, now: datetime, by: str) -> None:
+        """The consult took place. Raises IllegalMove, TooEarly."""
+        SLOT.check(self, "use")
+        if now < self.starts_at:
+            raise TooEarly(starts_at=self.starts_at)
+        self._step("use", now, by)
+
+    def withdraw(self, why: Why, now: datetime, by: str) -> None:
+        """The department cannot keep it. Raises IllegalMove."""
+        self._step("withdraw", now, by, why)
+        self.referral_id, self.deadline = "", None
+
+    def fall_due(self, now: datetime) -> None:
+        """It began, and nobody had booked it."""
+        if self.state is OPEN:
+            self._step("pass", now, "system")
+        self.deadline = None
+
+    def _step(self, move: str, now: datetime, by: str, why: Why | None = None) -> None:
+        was = self.state
+        SLOT.move(self, move, now, by=by, why=why)
+        self._told(was)
+
+    def _told(self, was: SlotState | None) -> None:
+        facts = {"slot_id": self.id, "department": self.department, "starts_at": self.starts_at}
+        self.record(SlotMoved(was=was, state=self.state, **facts))
