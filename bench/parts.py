@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 
 from bench import forms, load
+from jinguo.demo import OFFICER
+from jinguo.issuer import PATH, fetch
 from shared.child import end, free_port, is_free, spawn
 from shared.mongod import Mongod
 from shared.settings import Settings
@@ -101,7 +103,8 @@ class Parts:
     async def server(self, kind: str, settings: Settings) -> AsyncIterator[int]:
         """An application of `bench.server` in a process of its own; yields its port."""
         port = free_port()
-        given = settings.model_copy(update={"port": port}).model_dump_json(exclude={"master_key"})
+        own = {"port": port, "oidc_issuer": f"http://{load.HOST}:{port}{PATH}"}
+        given = settings.model_copy(update=own).model_dump_json(exclude={"master_key"})
         output = self.folder / "servers.log"
         process = spawn([sys.executable, "-m", "bench.server", kind, given], output=output)
         try:
@@ -138,7 +141,9 @@ async def campaign(port: int) -> str:
         "opens_at": (today - timedelta(days=1)).isoformat(),
         "closes_at": (today + timedelta(days=30)).isoformat(),
     }
-    async with httpx.AsyncClient(base_url=f"http://{load.HOST}:{port}", timeout=20) as client:
+    url = f"http://{load.HOST}:{port}"
+    officer = {"Authorization": f"Bearer {await fetch(url, OFFICER)}"}
+    async with httpx.AsyncClient(base_url=url, timeout=20, headers=officer) as client:
         answer = await client.post("/pledges/campaigns", json=body)
         answer.raise_for_status()
         return str(answer.json()["id"])

@@ -14,11 +14,13 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from bench import projection, textbook
+from jinguo.issuer import PATH, LocalIssuer
 from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
 from shared.documents import Document
 from shared.host import Host, serve
+from shared.identity import Identity
 from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import connect
@@ -69,7 +71,8 @@ def _routes(settings: Settings, stores: dict[str, type[Store]], work: Work | Non
         for task in tasks:
             task.cancel()
 
-    mounts = [Mount(f"/{name}", service.app(store)) for name, store in made.items()]
+    identity = Identity(settings)
+    mounts = [Mount(f"/{name}", service.app(store, identity)) for name, store in made.items()]
     return Starlette(routes=mounts, lifespan=lifespan)
 
 
@@ -97,7 +100,11 @@ KINDS: dict[str, Callable[[Settings], Starlette]] = {
 def main(kind: str, given: str) -> None:
     settings = use(Settings(**orjson.loads(given)))
     configure_logging("WARNING")
-    serve(KINDS[kind](settings), settings)
+    app = KINDS[kind](settings)
+    assert settings.oidc_issuer
+    issuer = LocalIssuer(settings.oidc_issuer, settings.data_dir / "issuer.pem", settings.oidc_audience)
+    app.mount(PATH, issuer.app())
+    serve(app, settings)
 
 
 if __name__ == "__main__":
