@@ -132,7 +132,8 @@ def access(
 def issuer() -> None:
     """Run the local issuer of made-up people alone; refused in production."""
     from starlette.applications import Starlette
-    from starlette.routing import Mount
+    from starlette.responses import Response
+    from starlette.routing import Mount, Route
 
     from jinguo.issuer import PATH, LocalIssuer
     from shared.host import serve as run
@@ -141,7 +142,8 @@ def issuer() -> None:
     if found.production or not found.oidc_issuer:
         raise _fail("生产环境不可用，且须设置 JINGUO_OIDC_ISSUER / not in production; set JINGUO_OIDC_ISSUER")
     local = LocalIssuer(found.oidc_issuer, found.data_dir / "issuer.pem", found.oidc_audience)
-    run(Starlette(routes=[Mount(PATH, local.app())]), found)
+    ready = Route("/health/ready", lambda _: Response(status_code=204))
+    run(Starlette(routes=[ready, Mount(PATH, local.app())]), found)
 
 
 @parked.command("list")
