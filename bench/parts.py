@@ -78,6 +78,7 @@ class Parts:
             kafka_bootstrap_servers=self.kafka.bootstrap if kafka else None,
             data_dir=self.folder,
             command_timeout=20,
+            public_requests_per_minute=0,
         )
 
     @asynccontextmanager

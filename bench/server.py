@@ -21,6 +21,7 @@ from services.pledges.app import service as pledges
 from shared.documents import Document
 from shared.host import Host, serve
 from shared.identity import Identity
+from shared.rates import Rates
 from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import connect
@@ -72,7 +73,8 @@ def _routes(settings: Settings, stores: dict[str, type[Store]], work: Work | Non
             task.cancel()
 
     identity = Identity(settings)
-    mounts = [Mount(f"/{name}", service.app(store, identity)) for name, store in made.items()]
+    rates = Rates(client, prefix, settings.public_requests_per_minute, settings.command_timeout)
+    mounts = [Mount(f"/{name}", service.app(store, identity, rates)) for name, store in made.items()]
     return Starlette(routes=mounts, lifespan=lifespan)
 
 

@@ -13,9 +13,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from shared.divisions import CITY
 from shared.identity import Caller, Identity, Role, Unauthenticated
 from shared.problems import Problem
+from shared.rates import Rates
 
 __all__ = ["Caller", "Forbidden", "Role", "Rule", "anyone", "may", "reaches"]
 
+SYSTEM_SHARE = 1000
+"""Another city system speaks for many: it may ask so many times as often as a person."""
 _bearer = HTTPBearer(auto_error=False, description="JWT of the issuer; locally: `jinguo token`")
 _Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
@@ -46,8 +49,19 @@ class _Roles(Rule):
 
 
 class _Anyone(Rule):
-    async def __call__(self) -> None:
-        return None
+    async def __call__(self, request: Request, given: _Given) -> None:
+        rates: Rates = request.app.state.rates
+        if not rates.most:
+            return
+        blind = request.app.state.store.vault.blind_index
+        if given is None:
+            address = request.client.host if request.client else ""
+            await rates.check(blind(f"address|{address}"))
+            return
+        identity: Identity = request.app.state.identity
+        caller = await identity.caller(given.credentials)
+        share = SYSTEM_SHARE if Role.SYSTEM in caller.roles else 1
+        await rates.check(blind(f"caller|{caller.id}"), share)
 
 
 def may(*roles: Role) -> Any:
@@ -56,7 +70,10 @@ def may(*roles: Role) -> Any:
 
 
 def anyone(why: str) -> Any:
-    """The rule of a route that is open to the public."""
+    """The rule of a route that is open to the public; so often a minute as the settings say.
+
+    Who brings a token is counted by it, others by their address. Raises TooManyRequests.
+    """
     return Depends(_Anyone(frozenset(), why))
 
 

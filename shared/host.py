@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import make_asgi_app
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from shared.idempotency import KEPT
 from shared.identity import Identity
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
+from shared.rates import Rates
 from shared.relay import Relay
 from shared.service import Service
 from shared.settings import Settings, use
@@ -65,6 +67,8 @@ class Host:
         prefix = settings.database_prefix
         self.vault = Vault(self.client, prefix, master_key(settings), timeout=settings.command_timeout)
         self.identity = Identity(self.settings)
+        most, timeout = settings.public_requests_per_minute, settings.command_timeout
+        self.rates = Rates(self.client, prefix, most, timeout)
         self.archives = Archives(self.client, prefix)
         self.log = make_log(settings, self.archives, self.instance)
         self.stores = {
@@ -88,11 +92,14 @@ class Host:
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
             Mount("/metrics", make_asgi_app()),
-            *(Mount(f"/{s.name}", s.app(self.stores[s.name], self.identity)) for s in self.services),
+            *(Mount(f"/{s.name}", self._app_of(s)) for s in self.services),
         ]
         app = Starlette(routes=routes, lifespan=self._lifespan)
         problems.install(app)
         return app
+
+    def _app_of(self, service: Service) -> FastAPI:
+        return service.app(self.stores[service.name], self.identity, self.rates)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -108,6 +115,7 @@ class Host:
         """Create indexes, then start relays, publishers, consumers, jobs and deadlines."""
         await self.vault.open()
         await self.identity.check()
+        await self.rates.prepare()
         for service in self.services:
             await self.stores[service.name].prepare(service.documents)
             await self.archives[service.name].prepare()

@@ -14,6 +14,7 @@ from shared.documents import Document
 from shared.idempotency import IdempotentPosts
 from shared.identity import Identity
 from shared.middleware import BodyLimit, Traced
+from shared.rates import Rates
 from shared.store.store import Store
 
 Job = Callable[[Store], Awaitable[None]]
@@ -46,7 +47,7 @@ class Service:
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
 
-    def app(self, store: Store, identity: Identity) -> FastAPI:
+    def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
@@ -62,6 +63,7 @@ class Service:
         )
         app.state.store = store
         app.state.identity = identity
+        app.state.rates = rates
         problems.install(app)
         for router in self.routers:
             app.include_router(router)

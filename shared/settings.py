@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """A command or query that takes longer answers 503."""
     relay_lease: float = 3.0
     """How long a relay may be silent before another replica takes over."""
+    public_requests_per_minute: int = 300
+    """What one address, or one caller with a token, may ask of the open routes; 0: no limit."""
     production: bool = False
     """What is for trying things out only is refused then: the local issuer, the page of messages sent."""
     oidc_issuer: str | None = None

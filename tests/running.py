@@ -35,6 +35,7 @@ def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
         database_prefix=f"w{uuid4().hex[:12]}",
         data_dir=folder,
         master_key=base64.b64encode(b"k" * 32).decode(),
+        public_requests_per_minute=0,
     ).model_copy(update=changes)
 
 

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,8 +16,10 @@ from issuing import Issuing
 from jinguo.access import document, is_current, routes
 from jinguo.services import SERVICES
 from shared.access import anyone, may, rule_of
+from shared.clock import moved, now
 from shared.host import Host
 from shared.identity import Role
+from shared.rates import WINDOW
 from shared.settings import Settings
 
 ORGS = {Role.COUNTY_OFFICER: "柯城", Role.COMMUNITY_WORKER: "柯城", Role.CITY_OFFICER: "city"}
@@ -32,6 +35,7 @@ async def http(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterat
         database_prefix=f"a{uuid4().hex[:12]}",
         data_dir=tmp_path,
         master_key=base64.b64encode(b"k" * 32).decode(),
+        public_requests_per_minute=0,
         oidc_issuer=issuer.url,
     )
     host = Host(SERVICES, settings, alone=True)
@@ -95,3 +99,23 @@ async def test_a_role_gets_no_further_than_its_rules(
             answer = await http.request(method, filled(path), json={}, headers=headers)
             assert answer.status_code == 403, f"{method} {path}: {answer.status_code}"
             assert answer.json()["type"].endswith("/forbidden")
+
+
+async def test_what_is_public_is_limited_by_address_and_by_caller(
+    http: httpx.AsyncClient, issuer: Issuing
+) -> None:
+    app = http._transport.app  # type: ignore[attr-defined]
+    services = [route.app for route in app.routes if hasattr(getattr(route, "app", None), "state")]
+    for service in services:
+        if hasattr(service.state, "rates"):
+            service.state.rates.most = 3
+    with moved(timedelta(seconds=WINDOW - now().timestamp() % WINDOW)):  # a minute begins
+        path = "/pledges/campaigns"
+        assert [(await http.get(path)).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+        mine = issuer.bearer(Role.RESIDENT, None)
+        assert [(await http.get(path, headers=mine)).status_code for _ in range(4)] == [200, 200, 200, 429]
+        others = issuer.bearer(Role.SYSTEM, None, subject="another-system")
+        assert [(await http.get(path, headers=others)).status_code for _ in range(5)] == [200] * 5
+        refused = await http.get(path)
+        assert refused.json()["type"].endswith("/too-many-requests")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60

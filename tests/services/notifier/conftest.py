@@ -23,6 +23,7 @@ async def host(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterat
         data_dir=tmp_path,
         oidc_issuer=issuer.url,
         show_outgoing_messages=True,
+        public_requests_per_minute=0,
         command_timeout=10,
     )
     host = Host([service], settings, alone=True)

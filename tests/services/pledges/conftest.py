@@ -26,6 +26,7 @@ async def town(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterat
         data_dir=tmp_path,
         oidc_issuer=issuer.url,
         master_key=base64.b64encode(b"k" * 32).decode(),
+        public_requests_per_minute=0,
         command_timeout=10,
     )
     host = Host([service], settings, alone=True)

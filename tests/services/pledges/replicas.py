@@ -69,6 +69,7 @@ class Replicas:
             data_dir=folder,
             oidc_issuer=issuer.url,
             master_key=base64.b64encode(b"k" * 32).decode(),
+            public_requests_per_minute=0,
             command_timeout=10,
         )
         self._runner = asyncio.Runner()
