@@ -84,4 +84,5 @@ def _counted(batch: str, many: int, until: datetime) -> list[Bson]:
 
 def _before(row: Bson, batch: str) -> int:
     """How many were counted before this batch; all there are, if many batches came since."""
-    return next((b["before"] for b in row["batches"] if b["id"] == batch), row["count"])
+    before: int = next((b["before"] for b in row["batches"] if b["id"] == batch), row["count"])
+    return before

@@ -1,4 +1,4 @@
-"""Who sees what of a record, that every reading is written down first, and that nothing lies about in clear."""
+"""Who sees what of a record; every reading is written down first; nothing lies about in clear."""
 
 from datetime import timedelta
 from typing import Any
