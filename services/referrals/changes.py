@@ -73,7 +73,7 @@ async def offer_bed(store: Store, load: Load, admission_day: date, by: str, answ
         ward = await queries.ward_of(store, referral.department)
         bed = ward.free_bed(await queries.taken_beds(store, referral.department))
         referral.offer_bed(bed, admission_day, now(), by)
-        await store.commit(referral)
+        await store.commit_all(referral, ward, answer=answer)
         return answer(referral)
 
     return await repeated(once)
