@@ -49,6 +49,12 @@ class NotFound(Problem):
     status, type, title, title_en = 404, "not-found", "未找到", "Not found"
 
 
+class Erased(Problem):
+    """The person this is about was erased: nothing can be kept about them any more."""
+
+    status, type, title, title_en = 410, "erased", "个人信息已删除", "The person was erased"
+
+
 class InvalidRequest(Problem):
     """The request's fields do not hold; `errors` names each field."""
 

@@ -23,6 +23,7 @@ from shared.clock import now
 from shared.events import Event
 from shared.ids import new_id
 from shared.personal import PersonId, personal_fields, plaintext, with_plaintext
+from shared.problems import Erased
 from shared.settings import Settings
 from shared.store.driver import Binary, Client, DuplicateKeyError, guarded
 from shared.store.grouping import Grouped
@@ -138,11 +139,11 @@ class Vault:
     async def seal(self, person: PersonId, text: bytes, context: str) -> bytes:
         """Encrypt for a person; `context` (where it is kept) must be given again to open it.
 
-        Raises KeyError when the person was erased.
+        Raises Erased, Unavailable.
         """
         key = await self._key(person)
         if key is None:
-            raise KeyError(person)
+            raise Erased()
         return _encrypt(key, text, context)
 
     async def open_box(self, person: PersonId, box: bytes, context: str) -> bytes | None:
@@ -174,7 +175,11 @@ class Vault:
         with_plaintext(event, opened)
 
     async def erase(self, person: PersonId) -> None:
-        """Delete a person's key: what was sealed with it is gone everywhere, backups of it included."""
-        await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
-        await self._keys.delete_one({"_id": person})
+        """Delete a person's key: what was sealed with it is gone everywhere, backups of it included.
+
+        Raises Unavailable; then it may or may not be done, and can be repeated.
+        """
+        async with guarded(self._timeout):
+            await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
+            await self._keys.delete_one({"_id": person})
         self._cache.pop(person, None)

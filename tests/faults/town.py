@@ -136,6 +136,7 @@ class Town:
             "PYTHONPATH": os.pathsep.join(
                 [str(WORKER.parent.parent.parent), os.environ.get("PYTHONPATH", "")]
             ),
+            "PYTHONUNBUFFERED": "1",  # the last words before SIGKILL
             "JINGUO_MONGODB_URI": mongodb_uri,
             "JINGUO_DATABASE_PREFIX": self.prefix,
             "JINGUO_MASTER_KEY": MASTER_KEY,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from services.pledges.domain.checkin import CheckIn, check_in_id
 from services.pledges.domain.photo import Photo, cleaned
 from services.pledges.domain.pledge import Pledge
-from shared.problems import NotFound
+from shared.problems import AlreadyExists, NotFound
 from shared.service import StoreDep
 
 from .callers import Signer
@@ -29,9 +29,9 @@ async def put_photo(pledge_id: str, day: date, request: Request, _: Signer, stor
     pledge = await store.load(Pledge, pledge_id)
     check_in = await store.load(CheckIn, check_in_id(pledge_id, day))
     jpeg = await asyncio.to_thread(cleaned, await request.body())  # decoding keeps a core busy
-    if await store.find(Photo, check_in.id) is None:
+    try:
         await store.commit(Photo.of(check_in, pledge.signer, jpeg))
-    else:
+    except AlreadyExists:
         await store.change(Photo, check_in.id, lambda photo: photo.replace(jpeg))
 
 

@@ -1,5 +1,6 @@
 """The optional photo of a check-in."""
 
+import asyncio
 import io
 
 from PIL import Image
@@ -55,3 +56,9 @@ async def test_a_photo_lies_sealed_in_the_database(town: Town) -> None:
     assert stored is not None
     assert b"JFIF" not in stored["sealed"]
     assert "image" not in stored
+
+
+async def test_a_photo_sent_several_times_at_once_is_put_each_time(town: Town) -> None:
+    path = await checked_in(town)
+    puts = await asyncio.gather(*(town.http.put(path, content=a_photo("PNG")) for _ in range(6)))
+    assert [put.status_code for put in puts] == [204] * 6

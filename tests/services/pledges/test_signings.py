@@ -190,6 +190,16 @@ async def test_an_erased_signer_leaves_nothing_but_a_used_serial(town: Town) -> 
     assert (await town.counted(campaign, door="8-8", phone=form["phone"]))["serial"] == 2
 
 
+async def test_after_an_erasure_that_stopped_halfway_nothing_is_kept_about_the_signer(town: Town) -> None:
+    pledge = await town.sign(await town.campaign())
+    path, form = f"/signings/{pledge['id']}", town.forms[pledge["id"]]
+    await town.store.vault.erase((await town.store.load(Pledge, pledge["id"])).signer)
+    with moved(timedelta(minutes=2)):
+        answer = await town.post(f"{path}/code")
+        assert (answer.status_code, problem(answer)) == (410, "erased")
+    assert (await town.done(f"{path}/erase", {"phone": form["phone"]}))["state"] == "withdrawn"
+
+
 async def test_a_stale_version_is_refused(town: Town) -> None:
     pledge = await town.sign(await town.campaign())
     answer = await town.http.get(f"/pledges/signings/{pledge['id']}")
