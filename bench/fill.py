@@ -18,12 +18,13 @@ from shared.contracts.pledges import PledgeSigned, SignerRole
 from shared.days import local_day
 from shared.divisions import communities
 from shared.ids import new_id
+from shared.keyring import Keyring
 from shared.settings import Settings
 from shared.store.driver import Bson, Client
 from shared.store.store import Store
 from shared.store.writes import Write
 from shared.telemetry import new_traceparent
-from shared.vault import Vault, master_key
+from shared.vault import Vault
 
 CODE = "202003"
 CHUNK = 5000
@@ -96,7 +97,7 @@ async def store_many(
         client,
         settings.database_prefix,
         "pledges",
-        Vault(client, settings.database_prefix, master_key(settings)),
+        Vault(client, settings.database_prefix, Keyring.of(settings)),
     )
     await store.prepare(service.documents)
     collection = store.collection(Pledge)

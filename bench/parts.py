@@ -21,10 +21,11 @@ from bench import forms, load
 from jinguo.demo import OFFICER
 from jinguo.issuer import PATH, fetch
 from shared.child import end, free_port, is_free, spawn
+from shared.keyring import Keyring
 from shared.mongod import Mongod
 from shared.settings import Settings
 from shared.store.driver import Client, connect
-from shared.vault import Vault, master_key
+from shared.vault import Vault
 from tests.kafka_broker import KafkaBroker, find_broker
 
 START_TIMEOUT = 60.0
@@ -91,7 +92,7 @@ class Parts:
 
     async def vault(self, client: Client, settings: Settings) -> Vault:
         """The vault of the servers that run under the same settings."""
-        vault = Vault(client, settings.database_prefix, master_key(settings))
+        vault = Vault(client, settings.database_prefix, Keyring.of(settings))
         await vault.open()
         return vault
 

@@ -21,13 +21,14 @@ from services.pledges.app import service as pledges
 from shared.documents import Document
 from shared.host import Host, serve
 from shared.identity import Identity
+from shared.keyring import Keyring
 from shared.rates import Rates
 from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import connect
 from shared.store.store import Store
 from shared.telemetry import configure_logging
-from shared.vault import Vault, master_key
+from shared.vault import Vault
 
 router = APIRouter()
 
@@ -55,7 +56,7 @@ def _routes(settings: Settings, stores: dict[str, type[Store]], work: Work | Non
     assert settings.mongodb_uri
     prefix = use(settings).database_prefix
     client = connect(settings.mongodb_uri)
-    vault = Vault(client, prefix, master_key(settings), timeout=settings.command_timeout)
+    vault = Vault(client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
     service = replace(pledges, routers=[*pledges.routers, router])
     made = {
         name: kind(client, prefix, "pledges", vault, timeout=settings.command_timeout)

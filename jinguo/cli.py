@@ -26,6 +26,10 @@ app = typer.Typer(
 )
 parked = typer.Typer(no_args_is_help=True, help="Events that could not be handled.")
 app.add_typer(parked, name="parked")
+keys = typer.Typer(no_args_is_help=True, help="The master key that wraps every person's data key.")
+app.add_typer(keys, name="keys")
+erasures = typer.Typer(no_args_is_help=True, help="Persons who were erased.")
+app.add_typer(erasures, name="erasures")
 console = Console()
 Group = Annotated[str, typer.Option("--group", help="The consumer group, e.g. notifier.messages")]
 
@@ -144,6 +148,47 @@ def issuer() -> None:
     local = LocalIssuer(found.oidc_issuer, found.data_dir / "issuer.pem", found.oidc_audience)
     ready = Route("/health/ready", lambda _: Response(status_code=204))
     run(Starlette(routes=[ready, Mount(PATH, local.app())]), found)
+
+
+@keys.command("rotate")
+def keys_rotate() -> None:
+    """Make a new master key and wrap every data key with it, while everything runs."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+        from jinguo.keys import rotate
+
+        async with platform() as p:
+            console.print(f"{await rotate(p)} keys are wrapped by the new master key; keep the file safe")
+
+    _run(work())
+
+
+@erasures.command("list")
+def erasures_list() -> None:
+    """The ids of everybody who was erased, one a line: to be kept beside the backups."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+
+        async with platform() as p:
+            print(*await p.vault.erased(), sep="\n")
+
+    _run(work())
+
+
+@erasures.command("apply")
+def erasures_apply(file: Annotated[Path, typer.Argument(help="What `erasures list` printed")]) -> None:
+    """After a backup was restored: delete again the keys of everybody who was erased since."""
+
+    async def work() -> None:
+        from jinguo.connection import platform
+        from jinguo.keys import apply_erasures
+
+        async with platform() as p:
+            console.print(f"{await apply_erasures(p, file.read_text().split())} keys deleted again")
+
+    _run(work())
 
 
 @parked.command("list")

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from jinguo.services import SERVICES
 from shared.archive import Archive, Archives
 from shared.consumers.runtime import Runtime
+from shared.keyring import Keyring
 from shared.log.embedded import EmbeddedLog
 from shared.settings import Settings, settings
 from shared.store.driver import Client, connect
 from shared.store.store import Store
-from shared.vault import Vault, master_key
+from shared.vault import Vault
 
 URI_FILE = "mongodb-uri"
 """Where `jinguo up` leaves the address of the mongod it started."""
@@ -38,7 +39,7 @@ class Platform:
 
     def __init__(self, client: Client, found: Settings) -> None:
         prefix = found.database_prefix
-        vault = Vault(client, prefix, master_key(found))
+        self.vault = vault = Vault(client, prefix, Keyring.of(found))
         self.settings = found
         self.client = client
         self.stores = {

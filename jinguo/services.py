@@ -2,9 +2,10 @@
 
 from services.notifier.app import service as notifier
 from services.pledges.app import service as pledges
+from services.referrals.app import service as referrals
 from shared.service import Service
 
-SERVICES: tuple[Service, ...] = (pledges, notifier)
+SERVICES: tuple[Service, ...] = (pledges, referrals, notifier)
 
 
 def named(*names: str) -> list[Service]:

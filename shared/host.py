@@ -25,6 +25,7 @@ from shared.consumers.runtime import Runtime
 from shared.deadlines import Deadlines
 from shared.idempotency import KEPT
 from shared.identity import Identity
+from shared.keyring import Keyring
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
 from shared.rates import Rates
@@ -35,7 +36,7 @@ from shared.store.driver import PyMongoError, connect
 from shared.store.lease import Lease
 from shared.store.store import Store
 from shared.telemetry import CONSUMER_LAG, LOOP_LAG
-from shared.vault import Vault, master_key
+from shared.vault import Vault
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class Host:
         self.instance = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self.client = connect(settings.mongodb_uri)
         prefix = settings.database_prefix
-        self.vault = Vault(self.client, prefix, master_key(settings), timeout=settings.command_timeout)
+        self.vault = Vault(self.client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
         self.identity = Identity(self.settings)
         most, timeout = settings.public_requests_per_minute, settings.command_timeout
         self.rates = Rates(self.client, prefix, most, timeout)

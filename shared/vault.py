@@ -6,11 +6,10 @@ command no write: a new person takes the next key that is already stored.
 
 import asyncio
 import base64
-import os
 import secrets
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from cachetools import TTLCache
@@ -22,40 +21,19 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from shared.clock import now
 from shared.events import Event
 from shared.ids import new_id
+from shared.keyring import KEY_BYTES, Keyring, decrypt, encrypt
 from shared.personal import PersonId, personal_fields, plaintext, with_plaintext
 from shared.problems import Erased
-from shared.settings import Settings
-from shared.store.driver import Binary, Client, DuplicateKeyError, guarded
+from shared.store.driver import Binary, Bson, Client, DuplicateKeyError, UpdateOne, guarded
 from shared.store.grouping import Grouped
 
 POOL = 250
 """Keys made at a time."""
+REWRAPPED = 500
+"""Keys wrapped anew at a time."""
 ERASURE_SECONDS = 5
 """An erased person's key may live on in a process's cache for so long."""
-_NONCE = 12
 _INDEX_KEY = "blind-index"
-
-
-def master_key(settings: Settings) -> bytes:
-    """The 32-byte master key, from the settings or the key file (made when `data_dir` has none yet)."""
-    if settings.master_key:
-        return base64.b64decode(settings.master_key.get_secret_value())
-    path = settings.master_key_file or settings.data_dir / "master.key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(32)))
-    return base64.b64decode(Path(path).read_bytes())
-
-
-def _encrypt(key: AESGCM, text: bytes, context: str) -> bytes:
-    nonce = os.urandom(_NONCE)
-    return nonce + key.encrypt(nonce, text, context.encode())
-
-
-def _decrypt(key: AESGCM, box: bytes, context: str) -> bytes:
-    return key.decrypt(box[:_NONCE], box[_NONCE:], context.encode())
 
 
 class Vault:
@@ -64,10 +42,10 @@ class Vault:
     Methods that need MongoDB wait at most `timeout` seconds, then raise Unavailable.
     """
 
-    def __init__(self, client: Client, prefix: str, master: bytes, *, timeout: float = 1.8) -> None:
+    def __init__(self, client: Client, prefix: str, keyring: Keyring, *, timeout: float = 1.8) -> None:
         self._keys = client[f"{prefix}_vault"]["keys"]
         self._erased = client[f"{prefix}_vault"]["erased"]
-        self._master = AESGCM(master)
+        self._keyring = keyring
         self._timeout = timeout
         self._pool: deque[tuple[PersonId, AESGCM]] = deque()
         self._refilling = asyncio.Lock()
@@ -78,13 +56,12 @@ class Vault:
 
     async def open(self) -> None:
         """Load or make the key of the blind index; fill the pool of data keys."""
-        fresh = {"_id": _INDEX_KEY, "wrapped": Binary(self._wrap(_INDEX_KEY, secrets.token_bytes(32)))}
         with suppress(DuplicateKeyError):
-            await self._keys.insert_one(fresh)
+            await self._keys.insert_one(self._row(_INDEX_KEY, secrets.token_bytes(KEY_BYTES)))
         stored = await self._keys.find_one({"_id": _INDEX_KEY})
         assert stored is not None
         try:
-            self._index = HMAC(_decrypt(self._master, stored["wrapped"], _INDEX_KEY), SHA256())
+            self._index = HMAC(self._unwrap(stored), SHA256())
         except InvalidTag:
             raise RuntimeError("主密钥与密钥库不符 / The master key does not fit the vault") from None
         await self._refill()
@@ -94,19 +71,26 @@ class Vault:
         if self._refill_task is not None:
             self._refill_task.cancel()
 
-    def _wrap(self, person: PersonId, key: bytes) -> bytes:
-        return _encrypt(self._master, key, person)
+    def _row(self, person: PersonId, key: bytes) -> Bson:
+        """A key as it is stored: wrapped by the newest master key, which may have just been changed."""
+        self._keyring.reload()
+        wrapped = Binary(self._keyring.wrap(key, person))
+        return {"_id": person, "wrapped": wrapped, "master": self._keyring.id, "made": now()}
+
+    def _unwrap(self, row: Bson) -> bytes:
+        """Raises InvalidTag when no master key fits, the newest included."""
+        try:
+            return self._keyring.unwrap(row["wrapped"], row["_id"])
+        except InvalidTag:
+            self._keyring.reload()
+            return self._keyring.unwrap(row["wrapped"], row["_id"])
 
     async def _refill(self) -> None:
         async with self._refilling:
             if len(self._pool) >= POOL // 2:
                 return
-            made = [(new_id(), secrets.token_bytes(32)) for _ in range(POOL)]
-            rows: list[dict[str, Any]] = [
-                {"_id": person, "wrapped": Binary(self._wrap(person, key)), "made": now()}
-                for person, key in made
-            ]
-            await self._keys.insert_many(rows, ordered=False)
+            made = [(new_id(), secrets.token_bytes(KEY_BYTES)) for _ in range(POOL)]
+            await self._keys.insert_many([self._row(person, key) for person, key in made], ordered=False)
             self._pool.extend((person, AESGCM(key)) for person, key in made)
 
     async def new_person(self) -> PersonId:
@@ -129,7 +113,7 @@ class Vault:
     async def _fetch_many(self, persons: list[PersonId]) -> list[AESGCM | Exception | None]:
         found: dict[PersonId, AESGCM] = {}
         async for row in self._keys.find({"_id": {"$in": list(set(persons))}}):
-            found[row["_id"]] = AESGCM(_decrypt(self._master, row["wrapped"], row["_id"]))
+            found[row["_id"]] = AESGCM(self._unwrap(row))
         self._cache.update(found)
         return [found.get(person) for person in persons]
 
@@ -144,12 +128,12 @@ class Vault:
         key = await self._key(person)
         if key is None:
             raise Erased()
-        return _encrypt(key, text, context)
+        return encrypt(key, text, context)
 
     async def open_box(self, person: PersonId, box: bytes, context: str) -> bytes | None:
         """What `seal` encrypted; None when the person was erased."""
         key = await self._key(person)
-        return None if key is None else _decrypt(key, box, context)
+        return None if key is None else decrypt(key, box, context)
 
     async def seal_event(self, event: Event) -> Event:
         """The event with its personal fields boxed, ready to be stored and sent."""
@@ -183,3 +167,33 @@ class Vault:
             await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
             await self._keys.delete_one({"_id": person})
         self._cache.pop(person, None)
+
+    async def rewrap(self) -> int:
+        """Wrap with the newest master key what an older one wraps. Returns how many keys that were.
+
+        A key that is deleted meanwhile stays deleted.
+        """
+        done = 0
+        older = {"master": {"$ne": self._keyring.id}}
+        while rows := await self._keys.find(older, limit=REWRAPPED).to_list(None):
+            writes = [self._rewrapped(row) for row in rows]
+            done += (await self._keys.bulk_write(writes, ordered=False)).modified_count
+        return done
+
+    def _rewrapped(self, row: Bson) -> UpdateOne:
+        fresh = self._row(row["_id"], self._unwrap(row))
+        same = {"_id": row["_id"], "wrapped": row["wrapped"]}
+        return UpdateOne(same, {"$set": {"wrapped": fresh["wrapped"], "master": fresh["master"]}})
+
+    async def erased(self) -> list[PersonId]:
+        """Everybody who was erased."""
+        return [row["_id"] async for row in self._erased.find({}, {"_id": 1})]
+
+    async def erase_again(self, persons: Sequence[PersonId]) -> int:
+        """Apply a list of erasures to a vault that was restored from a backup. Returns the keys deleted."""
+        deleted = 0
+        for person in persons:
+            deleted += (await self._keys.delete_one({"_id": person})).deleted_count
+            await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
+            self._cache.pop(person, None)
+        return deleted
