@@ -8,6 +8,7 @@ from services.notifier.templates import TEMPLATES, facts_of, template_of
 from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
+from shared.contracts import referrals
 from shared.contracts.pledges import (
     CampaignAnnounced,
     ChainMilestoneReached,
@@ -29,6 +30,7 @@ from shared.contracts.pledges import (
 from shared.divisions import CITY, county_of
 from shared.documents import Index
 from shared.events import Event
+from shared.personal import PersonId
 
 # It does not open personal fields: a box goes on as it came, and is opened only to be sent.
 messages = Consumer("notifier.messages")
@@ -64,6 +66,33 @@ Counted = (
     ObservationRecorded,
     PhoneListed,
     InvalidationMoved,
+)
+@messages.on(
+    referrals.ReferralRequested,
+    referrals.ReferralTriaged,
+    referrals.ReferralAccepted,
+    referrals.ReferralDeclined,
+    referrals.ReferralBedOffered,
+    referrals.ReferralOfferConfirmed,
+    referrals.ReferralOfferReturned,
+    referrals.ReferralOfferLapsed,
+    referrals.ReferralAdmitted,
+    referrals.ReferralConsultBooked,
+    referrals.ReferralConsultRescheduled,
+    referrals.ReferralConsultReleased,
+    referrals.ReferralConsulted,
+    referrals.ReferralCompleted,
+    referrals.ReferralNotCompleted,
+    referrals.ReferralHeld,
+    referrals.ReferralResumed,
+    referrals.ReferralCancelled,
+    referrals.ReferralEnteredInError,
+    referrals.PatientErased,
+    referrals.BedsChanged,
+    referrals.SlotMoved,
+    referrals.RecordBreakGlass,
+    referrals.BreakGlassReviewed,
+    referrals.BreakGlassOverdue,
 )
 async def put_into_inboxes(event: Event, tx: Transaction) -> None:
     name = template_of(event)
@@ -101,18 +130,20 @@ async def send_code(event: PledgeCodeIssued, tx: Transaction) -> None:
 
 
 @contacts.on(PledgeCodeIssued)
-async def know_by_phone(event: PledgeCodeIssued, tx: Transaction) -> None:
-    if event.phone is not None:  # erased
-        key = contact_key(tx.vault.blind_index, event.phone)
-        contact = await tx.load(Contact, event.signer) or Contact(id=event.signer, phone_key=key)
+async def know_signer_by_phone(event: PledgeCodeIssued, tx: Transaction) -> None:
+    await _know(event.signer, event.phone, tx)
+
+
+@contacts.on(referrals.ReferralRequested)
+async def know_patient_by_phone(event: referrals.ReferralRequested, tx: Transaction) -> None:
+    await _know(event.patient, event.phone, tx)
+
+
+async def _know(person: PersonId, phone: str | None, tx: Transaction) -> None:
+    if phone is not None:  # erased
+        key = contact_key(tx.vault.blind_index, phone)
+        contact = await tx.load(Contact, person) or Contact(id=person, phone_key=key)
         contact.phone_key = key
-        tx.save(contact)
-
-
-@contacts.on(SignerErased)
-async def know_no_more(event: SignerErased, tx: Transaction) -> None:
-    if contact := await tx.load(Contact, event.signer):
-        contact.phone_key = ""
         tx.save(contact)
 
 

@@ -6,71 +6,20 @@ never a name, a phone or free text that a person typed (an invalidation's reason
 nothing about anybody's health.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
-from string import Formatter
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from services.notifier.referral_templates import REFERRALS
+from services.notifier.wording import Template, Text, city_officers, county_officers, signer
 from shared.days import SHANGHAI
-from shared.divisions import CITY, county_of, path_name
+from shared.divisions import CITY, path_name
 from shared.events import Event
-
-Language = Literal["zh", "en"]
-Audience = Callable[[Event], str]
-"""Names the inbox that an event belongs to."""
-
-
-def signer(event: Event) -> str:
-    """The person who signed."""
-    person: str = event.signer  # type: ignore[attr-defined]  # the table uses it where the field exists
-    return person
-
-
-def county_officers(event: Event) -> str:
-    """The county's officers; the city's for an event without a place."""
-    return f"org:{county_of(event.division or CITY)}"
-
-
-def city_officers(_: Event) -> str:
-    """The city's officers."""
-    return f"org:{CITY}"
-
-
-class Text(NamedTuple):
-    """A title and a body in one language."""
-
-    title: str
-    body: str
-
-
-class Template(NamedTuple):
-    """One message, in both languages, to the inboxes its audience names."""
-
-    to: Sequence[Audience]
-    zh: Text
-    en: Text
-
-    def text(self, language: Language, facts: Mapping[str, Any]) -> Text:
-        """The message with its facts filled in."""
-        title, body = self.zh if language == "zh" else self.en
-        return Text(title.format_map(facts), body.format_map(facts))
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The facts it needs."""
-        return _names((*self.zh, *self.en))
-
-
-@cache
-def _names(texts: Sequence[str]) -> frozenset[str]:
-    return frozenset(name for text in texts for _, name, _, _ in Formatter().parse(text) if name)
-
 
 CODE = "pledge.code-issued"
 """The only one that goes to a phone: its `{code}` is filled in while it is sent, and kept nowhere."""
 
-TEMPLATES: Mapping[str, Template] = {
+PLEDGES: Mapping[str, Template] = {
     CODE: Template(
         (),
         Text(
@@ -182,6 +131,8 @@ TEMPLATES: Mapping[str, Template] = {
         Text("Bulk invalidation cancelled", "Cancelled; {invalidated} pledges had been invalidated before."),
     ),
 }
+
+TEMPLATES: Mapping[str, Template] = {**PLEDGES, **REFERRALS}
 
 
 def template_of(event: Event) -> str:

@@ -3,6 +3,7 @@
 from shared.deadlines import Deadline
 from shared.service import Service
 
+from . import queries
 from .api import asking, capacity, clinical, emergencies, logistics
 from .domain.reading import Grant, Reading
 from .domain.referral import Referral
@@ -19,4 +20,5 @@ service = Service(
         Deadline(Slot, "deadline", Slot.fall_due),
         Deadline(Grant, "deadline", Grant.fall_due),
     ],
+    counts={"referrals": queries.dashboard_counts},
 )

@@ -26,7 +26,7 @@ class Step(BaseModel):
     referral_id: str
     patient: PersonId
     department: Department
-    was: str | None
+    was: str | None = None
     """The state before; None for a new referral."""
     state: str
     day: Day
@@ -148,7 +148,7 @@ class SlotMoved(Event, name="slot.moved"):
 
     slot_id: str
     department: Department
-    was: str | None
+    was: str | None = None
     state: str
     starts_at: datetime
 

@@ -132,11 +132,12 @@ def test_image_has_no_build_tools_and_no_database(platform: Platform) -> None:
 
 
 def test_gateway_has_the_paths_of_make_up(platform: Platform) -> None:
-    assert set(platform.get("/").json()) == {"pledges", "notifier"}
+    assert set(platform.get("/").json()) == {"pledges", "referrals", "notifier"}
     assert platform.get("/health/live").json() == {"status": "live"}
     assert platform.get("/health/ready").json()["status"] == "ready"
     for path in (
         "/pledges/docs",
+        "/referrals/docs",
         "/notifier/docs",
         "/notifier/dashboards/pledges/page",
         "/notifier/outgoing",

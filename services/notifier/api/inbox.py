@@ -1,4 +1,4 @@
-"""The in-app inboxes: of persons, and of a county's officers."""
+"""The in-app inboxes: of persons, of a county's officers, and of the desks of the green channel."""
 
 import hmac
 from datetime import datetime
@@ -9,15 +9,16 @@ from pydantic import BaseModel
 
 from services.notifier.domain.messages import Contact, Message, contact_key
 from services.notifier.queries.messages import inbox_page, unread
-from services.notifier.templates import TEMPLATES, Language
-from shared.access import Caller, Forbidden, reaches
+from services.notifier.templates import TEMPLATES
+from services.notifier.wording import Language
+from shared.access import Caller, Forbidden, Role, reaches
 from shared.clock import now
 from shared.divisions import DivisionCode
 from shared.problems import NotFound
 from shared.service import StoreDep
 from shared.store.store import Store
 
-from .callers import Officer, Resident
+from .callers import AtDesk, Officer, Resident
 
 router = APIRouter(tags=["inbox"])
 Recipient = Annotated[str, Path(max_length=64)]
@@ -109,6 +110,37 @@ async def mark_office_read(
 ) -> MessageView:
     """Mark a message to a county's officers read, for all of them."""
     return await _read(store, _office(division, caller), message_id, lang)
+
+
+@router.get("/desks/{desk}/inbox")
+async def read_desk_inbox(
+    desk: Recipient,
+    caller: AtDesk,
+    store: StoreDep,
+    after: After = None,
+    limit: Limit = 20,
+    lang: Language = "zh",
+) -> InboxView:
+    """The messages to a desk: `coordinator`, `data-officer`, or a clinician's department."""
+    return await _page(store, _desk(desk, caller), after, limit, lang)
+
+
+@router.post("/desks/{desk}/inbox/messages/{message_id}/read")
+async def mark_desk_read(
+    desk: Recipient, message_id: MessageId, caller: AtDesk, store: StoreDep, lang: Language = "zh"
+) -> MessageView:
+    """Mark a message to a desk read, for all who work at it."""
+    return await _read(store, _desk(desk, caller), message_id, lang)
+
+
+def _desk(desk: str, caller: Caller) -> str:
+    """The recipient that a desk is. Raises Forbidden for one that the caller does not work at."""
+    own = {str(role) for role in caller.roles & {Role.COORDINATOR, Role.DATA_OFFICER}}
+    if Role.CLINICIAN in caller.roles and caller.department:
+        own.add(caller.department)
+    if desk not in own:
+        raise Forbidden(desk=desk)
+    return f"desk:{desk}"
 
 
 def _key(caller: Caller, store: Store) -> str:

@@ -43,27 +43,29 @@ class Desk:
         self.archive = Archive(host.client, host.settings.database_prefix, "pledges")
 
     async def publish(self, *events: tuple[str, Event], at: datetime | None = None) -> int:
-        """Archive events, each with its subject. Returns the new head."""
-        head = await self.archive.head()
+        """Archive events of one service, each with its subject. Returns the new head."""
+        source = events[0][1].source
+        archive = self.host.archives[source]
+        head = await archive.head()
         entries = []
         for number, (subject, event) in enumerate(events, 1):
             sealed = await self.host.vault.seal_event(event)
             entry = _entry(Subject(id=subject), head + number, 0, sealed)
             entries.append(entry | ({"time": at} if at else {}))
-        head = await self.archive.append(head, entries)
-        self.host.log.archived("pledges", head)
+        head = await archive.append(head, entries)
+        self.host.log.archived(source, head)
         return head
 
     async def consumed(self) -> None:
-        """Wait until both groups have read the whole archive."""
+        """Wait until every group has read its archives to their ends."""
 
         async def done() -> bool:
-            return not any(
-                [
-                    await self.archive.lag((await runtime.cursors.positions()).get("pledges", {}))
-                    for runtime in self.host.runtimes
-                ]
-            )
+            for runtime in self.host.runtimes:
+                positions = await runtime.cursors.positions()
+                for source in runtime.consumer.sources:
+                    if await self.host.archives[source].lag(positions.get(source, {})):
+                        return False
+            return True
 
         await until(done)
 
