@@ -150,6 +150,24 @@ def issuer() -> None:
     run(Starlette(routes=[ready, Mount(PATH, local.app())]), found)
 
 
+@app.command(name="me")
+def serve_me(
+    gateway: Annotated[str, typer.Option(help="Where the services are reached")] = "http://gateway:8000",
+) -> None:
+    """Run `/me` alone: what all services hold about a caller, and to be erased by all of them."""
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Mount, Route
+
+    from jinguo.me import PATH, Me
+    from shared.host import serve as run
+
+    found = settings()
+    ready = Route("/health/ready", lambda _: Response(status_code=204))
+    mine = Mount(PATH, Me(gateway, found.command_timeout * 2).app())
+    run(Starlette(routes=[ready, mine]), found)
+
+
 @keys.command("rotate")
 def keys_rotate() -> None:
     """Make a new master key and wrap every data key with it, while everything runs."""

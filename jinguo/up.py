@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from rich.console import Console
 from starlette.applications import Starlette
 
+from jinguo import me
 from jinguo.connection import URI_FILE
 from jinguo.issuer import PATH, LocalIssuer
 from jinguo.services import SERVICES
@@ -39,15 +40,21 @@ def application(found: Settings) -> Starlette:
     Raises CannotStart in production without an issuer.
     """
     if found.oidc_issuer:
-        return Host(SERVICES, found, alone=True).app()
+        return _with_me(found)
     if found.production:
         raise CannotStart(
             "生产环境须设置 JINGUO_OIDC_ISSUER / In production JINGUO_OIDC_ISSUER must name an issuer"
         )
     issuer = LocalIssuer(found.public_url + PATH, found.data_dir / "issuer.pem", found.oidc_audience)
     trying = {"oidc_issuer": issuer.url, "show_outgoing_messages": True}
-    app = Host(SERVICES, found.model_copy(update=trying), alone=True).app()
+    app = _with_me(found.model_copy(update=trying))
     app.mount(PATH, issuer.app())
+    return app
+
+
+def _with_me(found: Settings) -> Starlette:
+    app = Host(SERVICES, found, alone=True).app()
+    app.mount(me.PATH, me.Me(f"http://{found.host}:{found.port}", found.command_timeout * 2).app())
     return app
 
 

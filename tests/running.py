@@ -46,7 +46,7 @@ def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
 
     def app() -> Starlette:  # called in the server's loop, to which the driver binds itself
-        return application(settings.model_copy(update={"public_url": url}))
+        return application(settings.model_copy(update={"public_url": url, "port": port}))
 
     config = uvicorn.Config(
         app,

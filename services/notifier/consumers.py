@@ -14,6 +14,7 @@ from shared.contracts.pledges import (
     ChainMilestoneReached,
     HouseholdCheckedIn,
     InvalidationMoved,
+    MemberErased,
     ObservationRecorded,
     PhoneListed,
     PledgeCodeIssued,
@@ -58,6 +59,7 @@ Counted = (
     PledgeWithdrawn,
     PledgeInvalidated,
     SignerErased,
+    MemberErased,
     ChainMilestoneReached,
     HouseholdCheckedIn,
     StreakCompleted,
@@ -144,6 +146,13 @@ async def _know(person: PersonId, phone: str | None, tx: Transaction) -> None:
         key = contact_key(tx.vault.blind_index, phone)
         contact = await tx.load(Contact, person) or Contact(id=person, phone_key=key)
         contact.phone_key = key
+        tx.save(contact)
+
+
+@contacts.on(SignerErased)
+async def know_no_more(event: SignerErased, tx: Transaction) -> None:
+    if contact := await tx.load(Contact, event.signer):
+        contact.forget()
         tx.save(contact)
 
 

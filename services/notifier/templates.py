@@ -63,6 +63,11 @@ PLEDGES: Mapping[str, Template] = {
         Text("个人信息已删除", "您在公筷公勺行动中的个人信息已于 {day} 删除，无法恢复。"),
         Text("Personal data deleted", "Your personal data in the pledge campaign was deleted on {day}."),
     ),
+    "member.erased": Template(
+        (county_officers,),
+        Text("队员退出", "{place}宣讲督导队的一名队员已退出，其个人信息已删除。"),
+        Text("A member left", "A member of the team of {place} left; their personal data was deleted."),
+    ),
     "chain.milestone-reached/households": Template(
         (county_officers,),
         Text("接龙达到 {value} 户", "{place}的公筷公勺接龙于 {day} 达到 {value} 户。"),

@@ -1,5 +1,6 @@
 """How the service is wired."""
 
+from shared import persons
 from shared.service import Projection, Service
 
 from . import queries
@@ -14,16 +15,17 @@ from .domain.photo import Photo
 from .domain.pledge import Pledge
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
+from .persons import personal_data
 
 routes = (signings, checkins, photos, chains, campaigns, reviews, certificates, teams, fraud)  # busiest first
 service = Service(
     name="pledges",
     title="公筷公勺进家庭",
-    routers=[module.router for module in routes],
+    routers=[*(module.router for module in routes), persons.router(personal_data)],
     documents=[
         *(Pledge, CheckIn, Photo, Campaign, Chain),
         *(Team, Member, Talk, Observation),
-        *(ListEntry, Invalidation),
+        *(ListEntry, Invalidation, persons.Erasure),
     ],
     consumers=[chains_consumer],
     jobs=[strike_out],

@@ -193,3 +193,10 @@ class InvalidationMoved(Event, name="invalidation.moved"):
     state: str
     matched: int
     invalidated: int
+
+
+class MemberErased(Event, name="member.erased"):
+    """A member of a team asked to be forgotten: name and phone are gone."""
+
+    team_id: str
+    person: PersonId

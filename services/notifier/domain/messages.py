@@ -41,6 +41,10 @@ class Contact(Document):
 
     phone_key: str
 
+    def forget(self) -> None:
+        """The person was erased: no phone leads here any more."""
+        self.phone_key = ""
+
 
 def contact_key(blind: Callable[[str], str], phone: str) -> str:
     """What a phone is matched by; `blind` is the vault's blind index."""

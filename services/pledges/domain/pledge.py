@@ -273,8 +273,14 @@ class Pledge(Document):
         The serial and the numbers stay. Raises NotTheSigner.
         """
         self.check_signer(phone_key)
+        self.forget(now)
+
+    def forget(self, now: datetime) -> None:
+        """The same for a signer who is known otherwise; again is no change."""
+        if self.phone_key == f"erased|{self.id}":
+            return
         if "withdraw" in PLEDGE.legal(self.state):
-            self.withdraw(phone_key, now, "erasure")
+            self.withdraw(self.phone_key, now, "erasure")
         self.phone_key, self.identities = f"erased|{self.id}", []
         self.record(
             SignerErased(

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
+from shared.contracts.pledges import MemberErased, ObservationRecorded, TalkHeld, TalkMoved
 from shared.days import local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
@@ -58,6 +58,12 @@ class Member(Document):
     phone_key: str
     name: Personal[str] = None
     phone: Personal[str] = None
+
+    def forget(self, division: str) -> None:
+        """The member was erased: nothing is left to match by. Again is no change."""
+        if self.phone_key != f"erased|{self.id}":
+            self.phone_key = f"erased|{self.id}"
+            self.record(MemberErased(division=division, team_id=self.team_id, person=self.person))
 
     def check(self, team_id: str, role: TeamRole) -> None:
         """Raises WrongRole."""

@@ -1,0 +1,68 @@
+"""`/me`: what all services hold about a caller in one document, and to be erased by all of them.
+
+Services know nothing of each other: this asks each of them, in the caller's name, through the gateway.
+"""
+
+import asyncio
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from jinguo.services import SERVICES
+from shared import problems
+from shared.persons import Erasure
+from shared.problems import Unavailable
+
+PATH = "/me"
+PASSED_ON = (401, 403)
+
+
+class Me:
+    """Asks the services behind `gateway` (a URL)."""
+
+    def __init__(self, gateway: str, timeout: float) -> None:
+        self._gateway = gateway
+        self._timeout = timeout
+        self._services = [s.name for s in SERVICES if Erasure in s.documents]
+
+    def app(self) -> Starlette:
+        """GET: what is held. POST /erase: everything is erased; what failed can be repeated."""
+        routes = [Route("/", self._read), Route("/erase", self._erase, methods=["POST"])]
+        app = Starlette(routes=routes)
+        problems.install(app)
+        return app
+
+    async def _read(self, request: Request) -> JSONResponse:
+        return await self._all(request, "GET", "/me")
+
+    async def _erase(self, request: Request) -> JSONResponse:
+        return await self._all(request, "POST", "/me/erase")
+
+    async def _all(self, request: Request, method: str, path: str) -> JSONResponse:
+        """All answers in one, by service; a refusal of one is the answer. Raises Unavailable."""
+        headers = {"Authorization": request.headers.get("authorization", "")}
+        async with httpx.AsyncClient(base_url=self._gateway, headers=headers, timeout=self._timeout) as http:
+            answers = await asyncio.gather(
+                *(self._one(http, method, f"/{service}{path}") for service in self._services)
+            )
+        refused = [answer for answer in answers if answer.status_code in PASSED_ON]
+        if refused:
+            kept = {"WWW-Authenticate": "Bearer"} if refused[0].status_code == 401 else {}
+            return JSONResponse(refused[0].json(), refused[0].status_code, kept, problems.MEDIA_TYPE)
+        found: dict[str, Any] = {
+            service: answer.json() for service, answer in zip(self._services, answers, strict=True)
+        }
+        return JSONResponse(found)
+
+    async def _one(self, http: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
+        try:
+            answer = await http.request(method, path)
+        except httpx.HTTPError as error:
+            raise Unavailable() from error
+        if answer.is_error and answer.status_code not in PASSED_ON:
+            raise Unavailable()
+        return answer

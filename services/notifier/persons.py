@@ -1,0 +1,32 @@
+"""What the notifier holds about a person: by which phone they are known, and their messages."""
+
+from shared.access import Caller, Forbidden
+from shared.persons import Held, PersonalData
+from shared.store.store import Store
+
+from .domain.messages import Contact, Message, contact_key
+
+MOST = 1000
+
+
+async def held(store: Store, caller: Caller) -> list[Held]:
+    """The inboxes of the caller's verified phone. Raises Forbidden without one."""
+    if caller.phone is None:
+        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
+    key = contact_key(store.vault.blind_index, caller.phone)
+    contacts = await store.select(Contact, {"phone_key": key}, limit=MOST)
+    return [await _of_contact(store, contact) for contact in contacts]
+
+
+async def _of_contact(store: Store, contact: Contact) -> Held:
+    messages = await store.select(Message, {"recipient": contact.id}, limit=MOST)
+    shown = [message.model_dump(mode="json") for message in messages]
+    return Held(contact.id, {"contacts": [{"id": contact.id}], "messages": shown})
+
+
+async def mark(store: Store, held: Held) -> None:
+    """The phone is no longer known. Messages name nobody and stay."""
+    await store.change(Contact, held.person, Contact.forget)
+
+
+personal_data = PersonalData(held, mark)

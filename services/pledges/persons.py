@@ -1,0 +1,60 @@
+"""What pledges holds about a person: the pledges signed with their phone, and their place in a team."""
+
+from functools import partial
+from typing import Any
+
+from shared.access import Caller, Forbidden
+from shared.clock import now
+from shared.documents import Document
+from shared.persons import Held, PersonalData
+from shared.store.store import Store
+
+from .domain.checkin import CheckIn
+from .domain.identity import normal_phone, phone_key
+from .domain.photo import Photo
+from .domain.pledge import Pledge
+from .domain.team import Member, Team
+
+MOST = 1000
+"""Pledges of one phone, and days of one pledge, that are shown."""
+_KEYS = {"phone_key", "identities", "code_key"}
+"""Keyed hashes: of use to nobody but us."""
+
+
+async def held(store: Store, caller: Caller) -> list[Held]:
+    """Everything under the caller's verified phone. Raises Forbidden without one."""
+    if caller.phone is None:
+        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
+    key = {"phone_key": phone_key(store.vault.blind_index, normal_phone(caller.phone))}
+    pledges = await store.select(Pledge, key, limit=MOST)
+    members = await store.select(Member, key, limit=MOST)
+    return [
+        *[await _of_pledge(store, pledge) for pledge in pledges],
+        *[Held(member.person, {"members": [await _opened(store, member)]}) for member in members],
+    ]
+
+
+async def _of_pledge(store: Store, pledge: Pledge) -> Held:
+    found: dict[str, type[Document]] = {"check_ins": CheckIn, "photos": Photo}
+    records = {"pledges": [await _opened(store, pledge)]}
+    for kind, model in found.items():
+        of_it = await store.select(model, {"pledge_id": pledge.id}, limit=MOST)
+        records[kind] = [await _opened(store, document) for document in of_it]
+    return Held(pledge.signer, records)
+
+
+async def _opened(store: Store, document: Document) -> dict[str, Any]:
+    await store.unseal(document)
+    return document.model_dump(mode="json", exclude=_KEYS)
+
+
+async def mark(store: Store, held: Held) -> None:
+    """Withdraw what was signed, leave the team, and forget by what they were matched."""
+    for row in held.records.get("pledges", ()):
+        await store.change(Pledge, row["id"], lambda pledge: pledge.forget(now()))
+    for row in held.records.get("members", ()):
+        team = await store.load(Team, row["team_id"])
+        await store.change(Member, row["id"], partial(Member.forget, division=team.division))
+
+
+personal_data = PersonalData(held, mark)

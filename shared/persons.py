@@ -1,0 +1,89 @@
+"""What a person may ask of every service: what it holds about them, and to be erased (PIPL art. 45, 47)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from shared.access import Caller, Role, may
+from shared.clock import now
+from shared.documents import Document
+from shared.personal import PersonId
+from shared.problems import AlreadyExists
+from shared.service import StoreDep
+from shared.store.store import Store
+
+Resident = Annotated[Caller, may(Role.RESIDENT)]
+Records = dict[str, list[dict[str, Any]]]
+"""By kind (the collection's name): the documents, opened."""
+
+
+class Held(NamedTuple):
+    """What is held about the caller as one person: a vault's person is one relation, e.g. one pledge."""
+
+    person: PersonId
+    records: Records
+
+
+@dataclass(frozen=True)
+class PersonalData:
+    """What a service declares: how it finds a caller's data, and how it marks what is erased."""
+
+    held: Callable[[Store, Caller], Awaitable[list[Held]]]
+    mark: Callable[[Store, Held], Awaitable[None]]
+    """After the keys are gone: nothing is left to match by, and an event says so. It can be repeated."""
+
+
+class Erasure(Document):
+    """The proof of what was erased: how much of which kind, and when. The id is the person's."""
+
+    collection: ClassVar[str] = "erasures"
+
+    records: dict[str, int]
+    at: datetime
+
+
+class HeldView(BaseModel):
+    """What is held about one person."""
+
+    person: PersonId
+    records: Records
+
+
+class ErasureView(BaseModel):
+    """What was erased of one person."""
+
+    person: PersonId
+    records: dict[str, int]
+    at: datetime
+
+
+def router(data: PersonalData) -> APIRouter:
+    """The two routes that every service with personal data has."""
+    routes = APIRouter(prefix="/me", tags=["persons"])
+
+    @routes.get("", summary="查阅本人信息 / What is held about me")
+    async def read(caller: Resident, store: StoreDep) -> list[HeldView]:
+        return [HeldView(**held._asdict()) for held in await data.held(store, caller)]
+
+    @routes.post("/erase", summary="删除本人信息 / Erase me")
+    async def erase(caller: Resident, store: StoreDep) -> list[ErasureView]:
+        return [await _erase(store, data, held) for held in await data.held(store, caller)]
+
+    return routes
+
+
+async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
+    """The proof first: after a crash in between, the request is repeated and finds the rest."""
+    counts = {kind: len(found) for kind, found in held.records.items()}
+    erasure = Erasure(id=held.person, records=counts, at=now())
+    try:
+        await store.commit(erasure)
+    except AlreadyExists:
+        erasure = await store.load(Erasure, held.person)
+    await store.vault.erase(held.person)
+    await data.mark(store, held)
+    return ErasureView(person=held.person, records=erasure.records, at=erasure.at)
