@@ -1,0 +1,144 @@
+"""Patients ask, wait, and are seen; everybody who must know is told, and the dashboard agrees."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from running import bearer, eventually, flow_settings, serving
+
+from jinguo.connection import Platform
+from jinguo.operations import audit, replay, settled
+from services.notifier.domain.referral_board import GROUP
+from shared.clock import moved, now
+from shared.days import local_day
+from shared.identity import Role
+from shared.settings import Settings
+from shared.store.driver import connect
+
+PATIENTS = 12
+SUMMARY = "左乳肿块，穿刺提示恶性"
+
+
+class Flow(NamedTuple):
+    url: str
+    settings: Settings
+    people: dict[str, dict[str, str]]
+
+    def post(self, who: str, path: str, body: Any = None) -> Any:
+        return self._json("POST", who, f"/referrals{path}", body)
+
+    def put(self, who: str, path: str, body: Any) -> Any:
+        return self._json("PUT", who, f"/referrals{path}", body)
+
+    def get(self, who: str, path: str) -> Any:
+        return self._json("GET", who, path, None)
+
+    def _json(self, method: str, who: str, path: str, body: Any) -> Any:
+        answer = httpx.request(method, self.url + path, json=body, headers=self.people[who], timeout=30)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def check_audit(self) -> None:
+        with closing(connect(str(self.settings.mongodb_uri))) as client:
+            platform = Platform(client, self.settings)
+            assert await settled(platform, 60)
+            drift, compared = await audit(platform)
+        assert drift == []
+        assert compared > 0
+
+    async def rebuild(self) -> None:
+        with closing(connect(str(self.settings.mongodb_uri))) as client:
+            assert [count async for count in replay(Platform(client, self.settings), GROUP)]
+
+
+def phone(number: int) -> str:
+    return f"138570{number:05d}"
+
+
+@pytest.fixture
+def flow(mongodb_uri: str, tmp_path: Path) -> Iterator[Flow]:
+    """On the embedded log: Kafka's broker refuses records of a day that its own clock has not reached."""
+    settings = flow_settings(mongodb_uri, tmp_path)
+    with serving(settings) as url:
+        people = {
+            "coordinator": bearer(url, Role.COORDINATOR, None),
+            "breast": bearer(url, Role.CLINICIAN, None, department="breast"),
+            "officer": bearer(url, Role.CITY_OFFICER),
+        }
+        for number in range(PATIENTS):
+            person = {"subject": f"patient-{number}", "phone": f"+86{phone(number)}"}
+            people[f"p{number}"] = bearer(url, Role.RESIDENT, None, **person)
+        yield Flow(url, settings, people)
+
+
+def in_days(days: int) -> str:
+    return (local_day(now()) + timedelta(days=days)).isoformat()
+
+
+def accepted(flow: Flow, number: int) -> str:
+    """Patient `number` has asked, and stands in the department's queue."""
+    request = {
+        "department": "breast",
+        "county": ("330802", "330803")[number % 2],
+        "name": "周桂花",
+        "phone": phone(number),
+        "delayed_since": "2020-02-01",
+        "summary": SUMMARY,
+        "health_consent": True,
+        "hospital_consent": True,
+    }
+    referral = str(flow.post(f"p{number}", "/referrals", request)["id"])
+    flow.post("coordinator", f"/referrals/{referral}/triage", {"urgency": "routine"})
+    flow.post("breast", f"/referrals/{referral}/accept", {})
+    return referral
+
+
+async def test_what_becomes_of_patients_is_what_everybody_is_told(flow: Flow) -> None:
+    flow.put("breast", "/departments/breast/beds", {"beds": 6})
+    ids = [accepted(flow, number) for number in range(PATIENTS)]
+    for number, referral in enumerate(ids[:6]):  # who gets a bed, and comes
+        flow.post("breast", f"/referrals/{referral}/offer-bed", {"admission_day": in_days(2)})
+        flow.post(f"p{number}", f"/referrals/{referral}/confirm-offer")
+        flow.post("breast", f"/referrals/{referral}/admit")
+        flow.post("breast", f"/referrals/{referral}/complete", {})
+    for referral in ids[6:]:  # who gets a bed, and does not answer
+        flow.post("breast", f"/referrals/{referral}/offer-bed", {"admission_day": in_days(2)})
+    with moved(timedelta(hours=25)):  # deadlines act by themselves
+
+        async def lapsed() -> bool:
+            queue = flow.get("breast", "/referrals/queues/department?state=accepted")
+            return {item["id"] for item in queue} == set(ids[6:])
+
+        await eventually(lapsed)
+    await flow.check_audit()
+    check_board(flow)
+    check_inboxes(flow, ids)
+    await flow.rebuild()
+    check_board(flow)
+
+
+def check_board(flow: Flow) -> None:
+    board = flow.get("officer", "/notifier/dashboards/referrals")
+    assert (board["people"], board["running"]["people"], board["ended"]["people"]) == (12, 6, 6)
+    assert board["running"]["by_county"] == [{"groups": ["330802", "330803"], "people": 6}]  # 3 and 3
+    assert board["ended"]["by_state"] == [{"groups": ["completed"], "people": 6}]
+    assert board["offers"] == {"kept": 6, "lapsed": 6}
+    assert board["waited"] == {"p50": 0, "p90": 0}
+
+
+def check_inboxes(flow: Flow, ids: list[str]) -> None:
+    """Each step is told once, to the patient and to the coordinator, and says nothing about her health."""
+    for number, last in ((0, "referral.completed"), (6, "referral.offer-lapsed")):
+        (person,) = flow.get(f"p{number}", "/notifier/inboxes")
+        inbox = flow.get(f"p{number}", f"/notifier/inbox/{person}")
+        kinds = Counter(message["kind"] for message in inbox["messages"])
+        assert kinds[last] == 1 and set(kinds.values()) == {1}
+        assert inbox["messages"][0]["kind"] == last
+        assert not [word for word in ("乳", SUMMARY, "床") if word in str(inbox)]
+    told = flow.get("coordinator", "/notifier/desks/coordinator/inbox?limit=100")["messages"]
+    assert Counter(message["kind"] for message in told)["referral.offer-lapsed"] == 6
