@@ -14,12 +14,20 @@ from running import COMMUNITY, a_campaign, a_form, bearer, flow_settings, servin
 from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
+from shared.identity import Role
 
 EXAMPLES = 6
 """Requests per operation and mode. They are the same in every run."""
 ENDLESS = "/dashboards/pledges/stream"
 FOR_PEOPLE = "/certificates/{token}"
 """Its 404 is a page: who scans the code of a certificate reads no JSON."""
+
+OFFICER = {"role": Role.CITY_OFFICER, "org": "city"}
+CLINICIAN = {"role": Role.CLINICIAN, "org": None, "department": "breast"}
+COORDINATOR, PATIENT = ({"role": role, "org": None} for role in (Role.COORDINATOR, Role.RESIDENT))
+CALLERS = [(service.name, OFFICER) for service in SERVICES if service.name != "referrals"]
+CALLERS += [("referrals", who) for who in (COORDINATOR, CLINICIAN, PATIENT)]
+"""Who sends them: somebody whom most routes let in."""
 
 bounded = settings(
     max_examples=EXAMPLES,
@@ -63,18 +71,38 @@ def known(url: str) -> dict[str, str]:
             "talk_id": made(f"/teams/{team}/talks", talk),
             "entry_id": made("/listed-phones", {"phone": "13900000002", "kind": "block", **decision}),
             "job_id": made("/invalidations", {"condition": {"campaign_id": campaign}, **decision}),
+            **a_referral(url),
         }
 
 
-@pytest.mark.parametrize("name", [service.name for service in SERVICES])
+def a_referral(url: str) -> dict[str, str]:
+    """A patient in the queue, and a consult slot."""
+    with httpx.Client(base_url=f"{url}/referrals", timeout=30) as http:
+
+        def made(caller: dict[str, Any], path: str, body: dict[str, Any]) -> str:
+            answer = http.post(path, json=body, headers=bearer(url, **caller))
+            return str(answer.raise_for_status().json()["id"])
+
+        request = {"department": "breast", "county": "330802", "name": "周桂花", "phone": "13857000001"}
+        request |= {"delayed_since": "2020-02-01", "summary": "乳房肿块"}
+        consent = {"health_consent": True, "hospital_consent": True}
+        referral = made(PATIENT, "/referrals", request | consent)
+        made(COORDINATOR, f"/referrals/{referral}/triage", {"urgency": "routine"})
+        made(CLINICIAN, f"/referrals/{referral}/accept", {})
+        slot = {"starts_at": a_campaign()["closes_at"], "minutes": 30, "link": "https://consult.example/1"}
+        slot_id = made(CLINICIAN, "/departments/breast/slots", slot)
+        return {"referral_id": referral, "slot_id": slot_id, "department": "breast"}
+
+
+@pytest.mark.parametrize(("name", "caller"), CALLERS)
 def test_no_request_is_answered_by_a_server_error_or_without_a_problem_document(
-    url: str, known: dict[str, str], name: str
+    url: str, known: dict[str, str], name: str, caller: dict[str, Any]
 ) -> None:
     schema = schemathesis.openapi.from_url(f"{url}/{name}/openapi.json").exclude(path=ENDLESS)
     statuses: set[int] = set()
     with requests.Session() as session:
         session.trust_env = False
-        session.headers.update(bearer(url))
+        session.headers.update(bearer(url, **caller))
 
         def send(case: Case) -> None:
             answer = case.call(base_url=f"{url}/{name}", session=session, timeout=60)
@@ -131,6 +159,16 @@ def test_instants_that_no_calendar_of_ours_holds_are_refused_by_name(url: str, i
             f"body.{name}",
             httpx.post(f"{url}/pledges/campaigns", json=a_campaign() | {name: instant}, headers=bearer(url)),
         )
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_days_of_referrals_that_are_out_of_range_are_refused(
+    url: str, known: dict[str, str], day: str
+) -> None:
+    base, headers = f"{url}/referrals/referrals", bearer(url, **CLINICIAN)
+    for command, body in (("offer-bed", {"admission_day": day}), ("hold", {"why": "other", "until": day})):
+        answer = httpx.post(f"{base}/{known['referral_id']}/{command}", json=body, headers=headers)
+        assert answer.status_code in (409, 422), answer.text
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])

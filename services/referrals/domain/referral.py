@@ -20,6 +20,8 @@ from .states import REFERRAL, ReferralState, Urgency, Why
 PATIENT, SYSTEM = "patient", "system"
 """Who acts, in the history: a patient's own id is personal and is not written there."""
 LONGEST_HOLD = timedelta(days=90)
+FIRST_DELAY = date(2019, 12, 1)
+"""Before there was an epidemic it delayed nobody."""
 QUEUE_ORDER = (("urgency", -1), ("delayed_since", 1), ("requested_at", 1), ("_id", 1))
 """Triage order: urgent before routine; within a class the longest delay first, then who asked first."""
 
@@ -105,8 +107,8 @@ class Referral(Document):
         """A new referral, with both consents given now. Raises InvalidRequest (`delayed_since`)."""
         consent = Consent(health_at=now, hospital_at=now, by=by)
         referral = cls(consent=consent, requested_at=now, **given)
-        if referral.delayed_since > local_day(now):
-            raise _invalid("delayed_since", "不能晚于今天 / must not be in the future")
+        if not FIRST_DELAY <= referral.delayed_since <= local_day(now):
+            raise _invalid("delayed_since", "须为2019-12-01至今天 / must be from 2019-12-01 to today")
         referral.record(events.ReferralRequested(phone=referral.phone, **referral._facts(None, now)))
         return referral
 

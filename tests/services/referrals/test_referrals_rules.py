@@ -1,0 +1,115 @@
+"""The rules by themselves: the order of the queue, and that every move is told."""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.referrals.domain.referral import FIRST_DELAY, Referral, queue_key
+from services.referrals.domain.states import REFERRAL, ReferralState, Urgency, Why
+from shared.contracts.referrals import Department, Step
+from shared.problems import InvalidRequest
+from shared.workflow import IllegalMove
+
+NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
+TODAY = date(2020, 3, 8)
+
+
+def a_referral(delayed_since: date = TODAY, asked: datetime = NOW, **facts: object) -> Referral:
+    return Referral.requested(
+        "patient",
+        asked,
+        patient="p",
+        department=Department.BREAST,
+        division="330802",
+        delayed_since=delayed_since,
+        **facts,
+    )
+
+
+waiting = st.builds(
+    lambda urgency, days, minutes: a_referral(
+        TODAY - timedelta(days=days), NOW + timedelta(minutes=minutes), urgency=urgency
+    ),
+    st.sampled_from(Urgency),
+    st.integers(0, 40),
+    st.integers(0, 5),
+)
+
+
+@given(queue=st.lists(waiting, max_size=12), seed=st.integers(0, 99))
+@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+def test_the_order_is_a_function_of_the_facts_and_not_of_how_they_came(
+    queue: list[Referral], seed: int
+) -> None:
+    ordered = sorted(queue, key=queue_key)
+    random.Random(seed).shuffle(queue)
+    assert sorted(queue, key=queue_key) == ordered
+    for before, after in pairwise(ordered):
+        assert (before.urgency, after.urgency) != (Urgency.ROUTINE, Urgency.URGENT)
+        if before.urgency is after.urgency:
+            assert before.delayed_since <= after.delayed_since
+
+
+DO = {
+    "triage": lambda r: r.triage(Urgency.URGENT, NOW, "c"),
+    "accept": lambda r: r.accept(None, None, NOW, "d"),
+    "decline": lambda r: r.decline(Why.OUT_OF_SCOPE, None, NOW, "d"),
+    "offer_bed": lambda r: r.offer_bed(1, TODAY + timedelta(days=2), NOW, "d"),
+    "confirm_offer": lambda r: r.confirm_offer(NOW, "patient"),
+    "return_offer": lambda r: r.return_offer(Why.PATIENT_DECLINED, NOW, "patient"),
+    "lapse": lambda r: r.lapse(NOW),
+    "admit": lambda r: r.admit(NOW, "d"),
+    "book_consult": lambda r: r.book_consult("slot", NOW, NOW, "c"),
+    "reschedule": lambda r: r.reschedule("other", NOW, NOW, "c"),
+    "release_consult": lambda r: r.release_consult(Why.OTHER, NOW, "c"),
+    "consult": lambda r: r.consult(None, NOW, "d"),
+    "complete": lambda r: r.complete(None, NOW, "d"),
+    "fail": lambda r: r.fail(Why.UNREACHABLE, NOW, "c"),
+    "hold": lambda r: r.hold(Why.PATIENT_ASKED, TODAY + timedelta(days=3), NOW, "c"),
+    "resume": lambda r: r.resume(NOW, "c"),
+    "cancel": lambda r: r.cancel(Why.PATIENT_ASKED, NOW, "patient"),
+    "enter_in_error": lambda r: r.enter_in_error(Why.DUPLICATE, NOW, "c"),
+}
+
+
+@given(moves=st.lists(st.sampled_from(sorted(DO)), max_size=14))
+@settings(max_examples=300, derandomize=True, database=None, deadline=None)
+def test_whatever_is_tried_only_legal_moves_are_made_and_each_is_told(moves: list[str]) -> None:
+    referral = a_referral()
+    for move in moves:
+        before, told = referral.clone(), len(referral.recorded)
+        if move in REFERRAL.legal(before.state):
+            DO[move](referral)
+            event = referral.recorded[-1]
+            assert isinstance(event, Step) and len(referral.recorded) == told + 1
+            assert (event.was, event.state) == (before.state, referral.state)
+        else:
+            with pytest.raises(IllegalMove):
+                DO[move](referral)
+            assert referral == before
+        assert (referral.bed > 0) == (referral.state in (ReferralState.BED_OFFERED, ReferralState.ADMITTED))
+        assert (referral.slot_id != "") == (referral.state is ReferralState.CONSULT_BOOKED)
+        due = (ReferralState.BED_OFFERED, ReferralState.ON_HOLD)
+        assert (referral.deadline is not None) == (referral.state in due)
+
+
+def test_every_move_is_tried_here() -> None:
+    assert set(DO) == set(REFERRAL.moves)
+
+
+def test_waiting_is_counted_once_from_the_request_to_the_first_place() -> None:
+    referral = a_referral(date(2020, 2, 1), NOW - timedelta(days=9))
+    for move in ("triage", "accept", "offer_bed", "lapse", "offer_bed"):
+        DO[move](referral)
+    waited = [event.waited_days for event in referral.recorded if hasattr(event, "waited_days")]
+    assert waited == [9, None]
+
+
+@pytest.mark.parametrize("since", [FIRST_DELAY - timedelta(days=1), TODAY + timedelta(days=1)])
+def test_a_delay_lies_between_the_epidemic_and_today(since: date) -> None:
+    with pytest.raises(InvalidRequest):
+        a_referral(since)
