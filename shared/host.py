@@ -44,10 +44,11 @@ log = structlog.get_logger()
 def make_log(settings: Settings, archives: Archives, instance: str) -> Log:
     """Kafka where its address is set, else the embedded log."""
     if settings.kafka_bootstrap_servers:
+        from shared.log.broker import Broker
         from shared.log.kafka import KafkaLog
 
         return KafkaLog(
-            settings.kafka_bootstrap_servers,
+            Broker.of(settings),
             archives,
             settings.instance,
             replication=settings.kafka_replication_factor,

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
+import jwt
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,6 +37,22 @@ class RequestKey:
     fingerprint: str
     scope: Scope
 
+    @property
+    def caller(self) -> str:
+        """A hash of whose key it is; empty for a caller without a token.
+
+        The token is only read here. It is checked by the route, which refuses a wrong one with 401; and a
+        401 is never replaced by a stored answer.
+        """
+        scheme, _, token = Headers(scope=self.scope).get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return ""
+        try:
+            subject = jwt.decode(token, options={"verify_signature": False}).get("sub", "")
+        except jwt.InvalidTokenError:
+            return ""
+        return hashlib.sha256(f"{self.key}|{subject}".encode()).hexdigest()
+
     def entry(self, body: str, etag: str) -> dict[str, Any]:
         """What the store keeps beside the effect."""
         route = self.scope.get("route")
@@ -42,6 +60,7 @@ class RequestKey:
         return {
             "key": self.key,
             "fingerprint": self.fingerprint,
+            "caller": self.caller,
             "status": status,
             "body": body,
             "etag": etag,
@@ -93,9 +112,9 @@ class IdempotentPosts:
 
         async def sender(message: Message) -> None:
             nonlocal replaced
-            if message["type"] == "http.response.start" and 400 <= message["status"] < 500:
+            if message["type"] == "http.response.start" and _may_be_a_repetition(message["status"]):
                 stored = await self.find(request.key)
-                if stored is not None:
+                if stored is not None and _concerns(request, stored, message["status"]):
                     replaced = True
                     await _stored_answer(request, stored, scope, receive, send)
             if not replaced:
@@ -104,10 +123,20 @@ class IdempotentPosts:
         return sender
 
 
+def _may_be_a_repetition(status: int) -> bool:
+    return 400 <= status < 500 and status != HTTPStatus.UNAUTHORIZED
+
+
+def _concerns(request: RequestKey, stored: dict[str, Any], status: int) -> bool:
+    """Whether the stored answer is the caller's own. Of another's they are told only that the key is taken,
+    and that only where their request failed for it."""
+    return bool(stored.get("caller", "") == request.caller) or status == HTTPStatus.CONFLICT
+
+
 async def _stored_answer(
     request: RequestKey, stored: dict[str, Any], scope: Scope, receive: Receive, send: Send
 ) -> None:
-    if stored["fingerprint"] != request.fingerprint:
+    if (stored["fingerprint"], stored.get("caller", "")) != (request.fingerprint, request.caller):
         await render(KeyReused())(scope, receive, send)
         return
     headers = [(b"content-type", b"application/json"), (b"etag", stored["etag"].encode())]

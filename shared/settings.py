@@ -5,14 +5,19 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SECRETS = "/run/secrets" if Path("/run/secrets").is_dir() else None
+"""Where a container finds its secrets: a file `jinguo_kafka_password` is that setting."""
+
 
 class Settings(BaseSettings):
     """Everything an operator may set. Durations in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="JINGUO_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="JINGUO_", extra="ignore", secrets_dir=SECRETS)
 
-    mongodb_uri: str | None = Field(None, validation_alias=AliasChoices("JINGUO_MONGODB_URI", "MONGODB_URI"))
-    """None: `jinguo up` starts a mongod of its own."""
+    mongodb_uri: str | None = Field(
+        None, repr=False, validation_alias=AliasChoices("JINGUO_MONGODB_URI", "MONGODB_URI")
+    )
+    """With user and password where MongoDB asks for them. None: `jinguo up` starts a mongod of its own."""
     database_prefix: str = "jinguo"
     """Databases are `<prefix>_<service>`, `<prefix>_log` (archives) and `<prefix>_vault` (keys)."""
     kafka_bootstrap_servers: str | None = Field(
@@ -20,6 +25,11 @@ class Settings(BaseSettings):
     )
     """None: the embedded log, which is MongoDB itself."""
     kafka_replication_factor: int = 1
+    kafka_ca_file: Path | None = None
+    """The authority that signed the brokers' certificates: TLS. None: in clear."""
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    """Who this service is to Kafka (SASL, SCRAM-SHA-512)."""
     data_dir: Path = Path(".data")
     host: str = "127.0.0.1"
     port: int = 8000

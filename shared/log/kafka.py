@@ -16,8 +16,9 @@ from aiokafka.errors import KafkaError
 
 from shared.archive import Archive, Archives
 from shared.events import Envelope
+from shared.log.broker import Broker
 from shared.log.interface import LoadCursors, Partition, Slice
-from shared.log.kafka_publisher import DEADLINE, Publisher, bounded
+from shared.log.kafka_publisher import DEADLINE, Publisher, bounded, create_topics
 from shared.log.wire import from_record, source_of, topic_of
 
 HEAL = 2000
@@ -31,11 +32,11 @@ class KafkaLog:
     name = "kafka"
 
     def __init__(
-        self, bootstrap: str, archives: Archives, instance: str | None, *, replication: int = 1
+        self, broker: Broker, archives: Archives, instance: str | None, *, replication: int = 1
     ) -> None:
         if importlib.util.find_spec("aiokafka.record._crecords") is None:
             log.warning("aiokafka runs without its C extension: a sixth of the throughput")
-        self._bootstrap = bootstrap
+        self._broker = broker
         self._archives = archives
         self._instance = instance
         self._replication = replication
@@ -46,7 +47,7 @@ class KafkaLog:
             prefix = self._archives.prefix
             state = self._archives.client[f"{prefix}_log"]["published"]
             self._publishers[source] = Publisher(
-                self._bootstrap,
+                self._broker,
                 topic_of(prefix, source),
                 self._archives[source],
                 state,
@@ -57,7 +58,9 @@ class KafkaLog:
     def subscribe(self, group: str, sources: Sequence[str], cursors: LoadCursors) -> "KafkaSubscription":
         """Join the consumer group `group` on the topics of `sources`."""
         archives, prefix = {source: self._archives[source] for source in sources}, self._archives.prefix
-        return KafkaSubscription(self._bootstrap, prefix, group, archives, cursors, self._instance)
+        return KafkaSubscription(
+            self._broker, prefix, group, archives, cursors, self._instance, replication=self._replication
+        )
 
     def archived(self, source: str, head: int) -> None:
         """Wake the publisher."""
@@ -71,7 +74,7 @@ class KafkaLog:
         """Whether a broker answers and publishing goes through."""
         if any(publisher.trouble for publisher in self._publishers.values()):
             return False
-        host, _, port = self._bootstrap.split(",")[0].rpartition(":")
+        host, _, port = self._broker.bootstrap.split(",")[0].rpartition(":")
         try:
             _, writer = await bounded(asyncio.open_connection(host, int(port)), 1)
         except OSError:
@@ -90,19 +93,22 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     def __init__(
         self,
-        bootstrap: str,
+        broker: Broker,
         prefix: str,
         group: str,
         archives: dict[str, Archive],
         cursors: LoadCursors,
         instance: str | None,
+        *,
+        replication: int,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._broker = broker
         self._topics = [topic_of(prefix, source) for source in archives]
         self._group = f"{prefix}.{group}"
         self._archives = archives
         self._load = cursors
         self._instance = instance
+        self._replication = replication
         self._consumer: Any = None
         self._delivered: dict[Partition, int] = {}
         """The last position handed out, for the partitions that are ours."""
@@ -111,8 +117,10 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._looked_back: set[Partition] = set()
 
     async def _connect(self) -> Any:
+        # A service that was never up has no topic yet: waiting for it would hold up the others' events.
+        await create_topics(self._broker, self._topics, self._replication)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._broker.options,
             group_id=self._group,
             group_instance_id=f"{self._group}.{self._instance}" if self._instance else None,
             enable_auto_commit=False,

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.archive import Archive
 from shared.events import PARTITIONS, Envelope
+from shared.log.broker import Broker
 from shared.log.wire import to_headers
 from shared.store.driver import Collection, PyMongoError
 from shared.telemetry import PUBLISH_LAG
@@ -61,9 +62,9 @@ class Published:
     offsets: list[int] = field(default_factory=lambda: [-1] * PARTITIONS)
 
 
-async def create_topics(bootstrap: str, topics: Sequence[str], replication: int) -> None:
+async def create_topics(broker: Broker, topics: Sequence[str], replication: int) -> None:
     """Create the topics as declared here; those that exist are left alone."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=8000)
+    admin = AIOKafkaAdminClient(**broker.options, request_timeout_ms=8000)
     try:
         await bounded(admin.start())
         new = [NewTopic(topic, PARTITIONS, replication, topic_configs=TOPIC_CONFIG) for topic in topics]
@@ -80,9 +81,9 @@ class Publisher:
     """Publishes one service's archive. Only the relay's lease holder runs it."""
 
     def __init__(
-        self, bootstrap: str, topic: str, archive: Archive, state: Collection, *, replication: int
+        self, broker: Broker, topic: str, archive: Archive, state: Collection, *, replication: int
     ) -> None:
-        self._bootstrap = bootstrap
+        self._broker = broker
         self._archive = archive
         self._topic = topic
         self._state = state
@@ -152,9 +153,9 @@ class Publisher:
     async def _connect(self) -> None:
         if self._producer is not None:
             return
-        await create_topics(self._bootstrap, [self._topic], self._replication)
+        await create_topics(self._broker, [self._topic], self._replication)
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._broker.options,
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
@@ -180,7 +181,7 @@ class Publisher:
 
     async def _lost(self, published: Published) -> bool:
         """Whether the topic ends before what was acknowledged: the broker lost its data."""
-        ends = await end_offsets(self._bootstrap, self._topic)
+        ends = await end_offsets(self._broker, self._topic)
         return any(ends[partition] <= offset for partition, offset in enumerate(published.offsets))
 
     async def _publish(self, batch: Sequence[Envelope], published: Published) -> None:
@@ -232,11 +233,9 @@ class Publisher:
             await saving
 
 
-async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+async def end_offsets(broker: Broker, topic: str) -> dict[int, int]:
     """Where each partition of a topic ends. Raises KafkaError or TimeoutError."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, request_timeout_ms=8_000
-    )
+    consumer = AIOKafkaConsumer(**broker.options, enable_auto_commit=False, request_timeout_ms=8_000)
     try:
         await bounded(consumer.start())
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
