@@ -12,6 +12,7 @@ from shared.archive import partition_of
 from shared.consumers.runtime import BATCH
 from shared.divisions import county_of
 from shared.events import Envelope
+from shared.log.broker import Broker
 from shared.log.kafka_publisher import create_topics
 from shared.log.wire import to_headers
 from shared.store.driver import Bson, Database, InsertOne, UpdateOne, transaction
@@ -19,7 +20,7 @@ from shared.store.driver import Bson, Database, InsertOne, UpdateOne, transactio
 
 async def produce(bootstrap: str, topic: str, documents: list[Bson]) -> float:
     """Records a second: send them all, then wait for all acknowledgements."""
-    await create_topics(bootstrap, [topic], 1)
+    await create_topics(Broker(bootstrap), [topic], 1)
     records = [_record(document["outbox"][0]) for document in documents]
     async with AIOKafkaProducer(
         bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=512 * 1024

@@ -20,6 +20,7 @@ from shared.consumers.declare import Consumer
 from shared.consumers.runtime import BATCH, Runtime
 from shared.consumers.transaction import Transaction
 from shared.contracts.pledges import PledgeSigned
+from shared.log.broker import Broker
 from shared.log.kafka import KafkaLog
 from shared.log.wire import topic_of
 from shared.relay import Relay
@@ -52,7 +53,7 @@ class Stage:
         archives = Archives(self.client, prefix)
         self.archive = archives[SOURCE]
         self.topic = topic_of(prefix, SOURCE)
-        self.log = KafkaLog(bootstrap, archives, None)
+        self.log = KafkaLog(Broker(bootstrap), archives, None)
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:

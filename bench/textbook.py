@@ -13,6 +13,7 @@ from bench.projection import TABLE, row_of
 from shared.archive import partition_of
 from shared.documents import Document
 from shared.events import Envelope
+from shared.log.broker import Broker
 from shared.log.kafka_publisher import create_topics
 from shared.log.wire import from_record, to_headers, topic_of
 from shared.settings import Settings
@@ -48,7 +49,7 @@ async def relay(store: Store, settings: Settings) -> None:
     assert settings.kafka_bootstrap_servers
     bootstrap, topic = settings.kafka_bootstrap_servers, topic_of(settings.database_prefix, store.service)
     outbox = store.database[OUTBOX]
-    await create_topics(bootstrap, [topic], 1)
+    await create_topics(Broker(bootstrap), [topic], 1)
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
         while True:
             rows = await outbox.find({"sent": False}, sort=[("_id", 1)], limit=100).to_list(None)
@@ -91,7 +92,7 @@ async def _project(settings: Settings) -> None:
     for name in (TABLE, "inbox"):
         await database.create_collection(name)
     topic = topic_of(settings.database_prefix, "pledges")
-    await create_topics(settings.kafka_bootstrap_servers, [topic], 1)
+    await create_topics(Broker(settings.kafka_bootstrap_servers), [topic], 1)
     async with AIOKafkaConsumer(
         topic,
         bootstrap_servers=settings.kafka_bootstrap_servers,
