@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,15 +47,17 @@ class ReplicaSet:
         return [f"127.0.0.1:{port}" for port in self._ports]
 
     def step_down(self) -> None:
-        """The primary hands over to another node, and is none again for 10 s. Returns when there is one."""
+        """The primary hands over to another node, and is none again for 3 s. Returns when there is one."""
         with self._client() as client:
+            self._until(lambda: self._complete(client), "two secondaries")
             before = self._primary(client)
-            client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
+            client.admin.command("replSetStepDown", 3, secondaryCatchUpPeriodSecs=2)
             self._until(lambda: self._primary(client) not in (None, before), "another primary")
 
     def kill_primary(self) -> None:
         """SIGKILL; the others elect one of them, and it comes back as one of the others."""
         with self._client() as client:
+            self._until(lambda: self._complete(client), "two secondaries")
             before = self._primary(client)
             assert before
             port = before[1]
@@ -84,9 +87,15 @@ class ReplicaSet:
         members = [{"_id": number, "host": host} for number, host in enumerate(self._hosts)]
         config = {"_id": REPLICA_SET, "members": members, "settings": {"electionTimeoutMillis": 2000}}
         with Client(f"mongodb://{self._hosts[0]}/?directConnection=true") as client:
-            client.admin.command("replSetInitiate", config)
+            self._until(lambda: client.admin.command("replSetInitiate", config), "three nodes that listen")
         with self._client() as client:
-            self._until(lambda: len(client.secondaries) == 2 and client.primary, "two secondaries")
+            self._until(lambda: self._complete(client), "two secondaries")
+
+    def _complete(self, client: Client) -> bool:
+        """A primary, and two others that may be elected: up to date."""
+        status = client.admin.command("replSetGetStatus")
+        times = [member["optimeDate"] for member in status["members"] if member["state"] in (1, 2)]
+        return len(times) == 3 and max(times) - min(times) < timedelta(seconds=2)
 
     def _client(self) -> Client:
         return Client(self.uri, serverSelectionTimeoutMS=2000)

@@ -340,13 +340,19 @@ class Town:
 
     async def settled(self, seconds: float, groups: Sequence[str] = GROUPS) -> None:
         """Everything is archived, and consumed by these groups."""
+        waiting: dict[str, int] = {}
 
         async def nothing_waits() -> bool:
-            if await self.database["accounts"].find_one({"outbox.0": {"$exists": True}}, {"_id": 1}):
-                return False
-            return not any([await self.lag(group) for group in groups])
+            pending = {"outbox.0": {"$exists": True}}
+            waiting["relay"] = await self.database["accounts"].count_documents(pending)
+            for group in groups:
+                waiting[group] = await self.lag(group)
+            return not any(waiting.values())
 
-        await until(nothing_waits, seconds, "everything relayed and consumed")
+        try:
+            await until(nothing_waits, seconds)
+        except AssertionError:
+            raise AssertionError(f"after {seconds} s there wait for {waiting}") from None
 
     async def lag(self, group: str) -> int:
         """How many archived events a group has not consumed."""
