@@ -112,6 +112,21 @@ async def test_a_coordinator_asks_for_a_patient_without_an_account(desk: Desk) -
     assert view["name"] == NAME
 
 
+async def test_an_answer_is_repeated_for_its_own_caller_only(desk: Desk) -> None:
+    referral = await desk.asked()
+    path, body = f"/referrals/{referral}/cancel", {"why": "patient-asked"}
+    key = {"Idempotency-Key": "one-key"}
+    first = await desk.post(Who.PATIENT, path, body, **key)
+    assert (await desk.post(Who.PATIENT, path, body, **key)).json() == first.json()
+    assert (await desk.post(Who.NEIGHBOUR, path, body, **key)).status_code == 404
+    nobody = await desk.http.post(f"/referrals{path}", json=body, headers=key)
+    forged = desk.headers(Who.PATIENT)["Authorization"].rpartition(".")[0] + ".c2lnbmVkIGJ5IG5vYm9keQ"
+    answer = await desk.http.post(f"/referrals{path}", json=body, headers=key | {"Authorization": forged})
+    assert (nobody.status_code, answer.status_code) == (401, 401)
+    taken = await desk.post(Who.COORDINATOR, path, body, **key)
+    assert (taken.status_code, problem(taken)) == (422, "idempotency-key-reused")
+
+
 # ── readings ─────────────────────────────────────────────────────────────────────────────────────────
 
 
