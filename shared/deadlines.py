@@ -17,7 +17,7 @@ import structlog
 
 from shared.clock import now
 from shared.documents import Document, Index
-from shared.problems import Unavailable
+from shared.problems import Unavailable, VersionConflict
 from shared.store.driver import PyMongoError, guarded
 from shared.store.store import Store, create_index
 from shared.telemetry import DEADLINES, new_traceparent, traced
@@ -136,9 +136,11 @@ class Deadlines:
         try:
             with traced(new_traceparent(), None):
                 await self._store.change(deadline.model, document_id, lambda found: deadline.act(found, at))
-        except _NothingDue:
+        except (_NothingDue, VersionConflict):  # the latter: others are at it, and the next look is soon
             self._failed.pop(key, None)
             return False
+        except Unavailable:
+            raise
         except Exception as error:
             pause = PAUSES[min(failures, len(PAUSES) - 1)]
             self._failed[key] = failures + 1, time.monotonic() + pause

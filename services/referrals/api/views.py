@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from services.referrals.domain.departments import DEPARTMENTS
 from services.referrals.domain.reading import Grant, GrantState, Reading, View
-from services.referrals.domain.referral import BedOffer, Referral
+from services.referrals.domain.referral import BedOffer, Consent, Referral
 from services.referrals.domain.slot import SLOT, Slot, SlotState
 from services.referrals.domain.states import REFERRAL, ReferralState, Urgency
 from shared.clock import now
@@ -173,13 +173,14 @@ class PatientView(StepView):
     phone: str | None
     summary: str | None
     opinion: str | None
+    consent: Consent
     consult: Place | None
     history: list[Transition]
     readings: list[ReadingView]
 
     @classmethod
     def opened(cls, referral: Referral, slot: Slot | None, readings: list[ReadingView]) -> "PatientView":
-        names = ("patient", "name", "phone", "summary", "opinion", "history")
+        names = ("patient", "name", "phone", "summary", "opinion", "consent", "history")
         own = {name: getattr(referral, name) for name in names}
         return cls(**_step(referral), **own, consult=_place(slot), readings=readings)
 
