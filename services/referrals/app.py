@@ -1,5 +1,6 @@
 """How the service is wired."""
 
+from shared import persons
 from shared.deadlines import Deadline
 from shared.service import Service
 
@@ -9,12 +10,14 @@ from .domain.reading import Grant, Reading
 from .domain.referral import Referral
 from .domain.slot import Slot
 from .domain.ward import Ward
+from .persons import personal_data
 
+routes = (asking, logistics, clinical, capacity, emergencies)
 service = Service(
     name="referrals",
     title="女性健康公益关爱",
-    routers=[module.router for module in (asking, logistics, clinical, capacity, emergencies)],
-    documents=[Referral, Slot, Ward, Reading, Grant],
+    routers=[*(module.router for module in routes), persons.router(personal_data)],
+    documents=[Referral, Slot, Ward, Reading, Grant, persons.Erasure],
     deadlines=[
         Deadline(Referral, "deadline", Referral.fall_due),
         Deadline(Slot, "deadline", Slot.fall_due),

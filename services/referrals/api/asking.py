@@ -11,6 +11,7 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.states import Why
 from services.referrals.opening import open_record, read_by
+from services.referrals.patients import patient_key
 from shared.access import Role
 from shared.clock import now
 from shared.contracts.referrals import Department
@@ -18,7 +19,7 @@ from shared.divisions import DivisionCode
 from shared.service import StoreDep
 
 from . import handling
-from .callers import Asking, Patient, patient_key, reached
+from .callers import Asking, Patient, reached
 from .handling import At
 from .views import Body, Clinical, Name, PatientView, Phone, ReadingView, StepView, a_county, tagged
 

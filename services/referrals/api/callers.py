@@ -4,6 +4,7 @@ from typing import Annotated
 
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.slot import Slot
+from services.referrals.patients import patient_key
 from shared.access import Caller, Forbidden, Role, may
 from shared.contracts.referrals import Department
 from shared.problems import NotFound
@@ -25,11 +26,6 @@ Exporting = Annotated[Caller, may(Role.RESIDENT, Role.CLINICIAN)]
 """Who may see what is clinical: the patient and the department."""
 DataOfficer = Annotated[Caller, may(Role.DATA_OFFICER)]
 """个人信息保护负责人."""
-
-
-def patient_key(store: Store, caller: Caller) -> str:
-    """What a patient's account is matched by; its id is personal."""
-    return store.vault.blind_index(f"patient|{caller.id}")
 
 
 def department_of(caller: Caller) -> Department:

@@ -1,0 +1,36 @@
+"""A patient reads all that is held about her, and is erased: what is kept for her is free again."""
+
+from referrals_desk import NAME, SUMMARY, Desk, Who, in_days
+
+
+async def test_she_reads_what_is_held_and_that_is_a_reading_too(desk: Desk) -> None:
+    referral = await desk.triaged()
+    [held] = await desk.seen(Who.PATIENT, "/me")
+    [record] = held["records"]["referrals"]
+    assert (record["id"], record["name"], record["summary"]) == (referral, NAME, SUMMARY)
+    assert [(reading["by"], reading["view"]) for reading in held["records"]["readings"]] == [
+        ("patient", "patient")
+    ]
+    assert await desk.seen(Who.NEIGHBOUR, "/me") == []
+    assert (await desk.get(Who.BREAST, "/me")).status_code == 403
+
+
+async def test_erased_she_is_in_no_queue_and_her_bed_is_free(desk: Desk) -> None:
+    await desk.beds(1)
+    referral = await desk.triaged()
+    await desk.done(Who.BREAST, f"/referrals/{referral}/accept", {})
+    await desk.done(Who.BREAST, f"/referrals/{referral}/offer-bed", {"admission_day": in_days(3)})
+    [proof] = await desk.done(Who.PATIENT, "/me/erase")
+    assert proof["records"]["referrals"] == 1
+    assert await desk.seen(Who.PATIENT, "/me") == []
+    assert await desk.done(Who.PATIENT, "/me/erase") == []
+    row = await desk.store.database["referrals"].find_one({"_id": referral})
+    assert row and row["state"] == "cancelled" and row["bed"] == 0 and row["patient_key"] == ""
+    context = f"referrals/{referral}"
+    assert await desk.host.vault.open_box(row["patient"], row["sealed"], context) is None
+    assert await desk.store.database["erasures"].find_one({"_id": row["patient"]})
+    # Somebody else gets the bed.
+    other = await desk.triaged(who=Who.NEIGHBOUR)
+    await desk.done(Who.BREAST, f"/referrals/{other}/accept", {})
+    offered = await desk.done(Who.BREAST, f"/referrals/{other}/offer-bed", {"admission_day": in_days(3)})
+    assert offered["state"] == "bed_offered"
