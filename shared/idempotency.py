@@ -39,19 +39,24 @@ class RequestKey:
 
     @property
     def caller(self) -> str:
-        """A hash of whose key it is; empty for a caller without a token.
+        """A hash of whose key it is; empty where the route is open to the public.
 
         The token is only read here. It is checked by the route, which refuses a wrong one with 401; and a
         401 is never replaced by a stored answer.
         """
         scheme, _, token = Headers(scope=self.scope).get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or not self._needs_a_role():
             return ""
         try:
             subject = jwt.decode(token, options={"verify_signature": False}).get("sub", "")
         except jwt.InvalidTokenError:
             return ""
         return hashlib.sha256(f"{self.key}|{subject}".encode()).hexdigest()
+
+    def _needs_a_role(self) -> bool:
+        # By the rule beside the route (shared.access), which stands on the store, and so on us.
+        dependant = getattr(self.scope.get("route"), "dependant", None)
+        return any(getattr(found.call, "roles", None) for found in getattr(dependant, "dependencies", ()))
 
     def entry(self, body: str, etag: str) -> dict[str, Any]:
         """What the store keeps beside the effect."""
