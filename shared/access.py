@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.divisions import CITY
+from shared.idempotency import CALLER
 from shared.identity import Caller, Identity, Role, Unauthenticated
 from shared.problems import Problem
 from shared.rates import Rates
@@ -45,6 +46,7 @@ class _Roles(Rule):
         caller = await identity.caller(given.credentials)
         if not caller.roles & self.roles:
             raise Forbidden(needed=sorted(self.roles))
+        request.scope[CALLER] = caller.id
         return caller
 
 

@@ -60,10 +60,10 @@ def phone(number: int) -> str:
     return f"138570{number:05d}"
 
 
-@pytest.fixture
-def flow(mongodb_uri: str, tmp_path: Path) -> Iterator[Flow]:
-    """On the embedded log: Kafka's broker refuses records of a day that its own clock has not reached."""
-    settings = flow_settings(mongodb_uri, tmp_path)
+@pytest.fixture(params=["embedded", "kafka"])
+def flow(request: pytest.FixtureRequest, mongodb_uri: str, tmp_path: Path) -> Iterator[Flow]:
+    kafka = request.getfixturevalue("kafka").bootstrap if request.param == "kafka" else None
+    settings = flow_settings(mongodb_uri, tmp_path, kafka_bootstrap_servers=kafka)
     with serving(settings) as url:
         people = {
             "coordinator": bearer(url, Role.COORDINATOR, None),
