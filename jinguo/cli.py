@@ -91,11 +91,12 @@ def demo(
     households: Annotated[int, typer.Option(help="How many households sign")] = 2000,
     url: Annotated[str | None, typer.Option(help="Where the platform answers")] = None,
     seed: Annotated[int, typer.Option(help="The same seed signs the same households")] = 2020,
+    referrals: Annotated[int, typer.Option(help="How many patients ask for a referral")] = 200,
 ) -> None:
-    """Sign households across the city through the public API, then compare with the dashboard."""
+    """Households sign across the city, patients are referred; then the dashboards are held against it."""
     from jinguo.demo import run
 
-    if not _run(run(url or settings().public_url, households, seed, console)):
+    if not _run(run(url or settings().public_url, households, seed, console, referrals)):
         raise typer.Exit(1)
 
 

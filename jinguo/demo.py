@@ -76,15 +76,19 @@ class Api:
     """The platform over HTTP. A request that fails for a passing reason is repeated with its key."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+        self.client = client
 
-    async def get(self, path: str, **params: str) -> Any:
-        """The JSON answer of a GET."""
-        return await self._again("GET", path, params=params)
+    async def get(self, path: str, headers: dict[str, str] | None = None, **params: str) -> Any:
+        """The JSON answer of a GET; `headers` say in whose name."""
+        return await self._again("GET", path, params=params, headers=headers)
 
-    async def post(self, path: str, body: dict[str, Any], key: str) -> Any:
+    async def post(self, path: str, body: Any, key: str, headers: dict[str, str] | None = None) -> Any:
         """The JSON answer of a POST that takes effect once, however often it is sent."""
-        return await self._again("POST", path, json=body, headers={"Idempotency-Key": key})
+        return await self._again("POST", path, json=body, headers={"Idempotency-Key": key} | (headers or {}))
+
+    async def put(self, path: str, body: Any, headers: dict[str, str]) -> Any:
+        """The JSON answer of a PUT."""
+        return await self._again("PUT", path, json=body, headers=headers)
 
     async def _again(self, method: str, path: str, **options: Any) -> Any:
         async for attempt in AsyncRetrying(
@@ -94,7 +98,7 @@ class Api:
             reraise=True,
         ):
             with attempt:
-                answer = await self._client.request(method, path, **options)
+                answer = await self.client.request(method, path, **options)
                 if answer.status_code in (502, 503, 504):
                     raise NotYet(f"{method} {path}: {answer.status_code}")
                 if answer.is_error:
@@ -122,28 +126,36 @@ class Api:
         return Counter({county["code"]: county["signed"] for county in shown["by_county"]})
 
 
-async def run(url: str, count: int, seed: int, console: Console) -> bool:
-    """Sign `count` households at `url` and print the counties. False when the dashboard differs."""
+async def run(url: str, count: int, seed: int, console: Console, referrals: int = 0) -> bool:
+    """Sign `count` households, refer `referrals` patients. False when a dashboard differs."""
+    from jinguo import demo_referrals  # which stands on what is here
+
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits) as client:
         api = Api(client)
-        client.headers["Authorization"] = f"Bearer {await fetch(url, OFFICER)}"
-        campaign = await _campaign(api, seed)
-        client.headers["Authorization"] = f"Bearer {await fetch(url, APP)}"
-        before = await api.by_county()
-        forms = households(count, seed, campaign)
-        began = asyncio.get_running_loop().time()
-        await _sign_all(api, campaign, forms)
-        seconds = asyncio.get_running_loop().time() - began
-        expected = Counter(county_of(household.community) for household in forms)
-        shown = await _shown(api, before, expected)
+        agree = await _sign(api, url, count, seed, console)
+        if referrals:
+            agree = await demo_referrals.run(api, url, referrals, seed, console) and agree
+    verdict = "[green]看板一致 the dashboards agree[/]" if agree else "[red]看板不符 the dashboards differ[/]"
+    console.print(verdict)
+    return agree
+
+
+async def _sign(api: Api, url: str, count: int, seed: int, console: Console) -> bool:
+    client = api.client
+    client.headers["Authorization"] = f"Bearer {await fetch(url, OFFICER)}"
+    campaign = await _campaign(api, seed)
+    client.headers["Authorization"] = f"Bearer {await fetch(url, APP)}"
+    before = await api.by_county()
+    forms = households(count, seed, campaign)
+    began = asyncio.get_running_loop().time()
+    await _sign_all(api, campaign, forms)
+    seconds = asyncio.get_running_loop().time() - began
+    expected = Counter(county_of(household.community) for household in forms)
+    shown = await _shown(api, before, expected)
     console.print(_table(expected, shown))
     console.print(f"{count} households in {seconds:.1f} s; each signs and proves its phone")
-    agree = shown == expected
-    console.print(
-        "[green]看板一致 the dashboard agrees[/]" if agree else "[red]看板不符 the dashboard differs[/]"
-    )
-    return agree
+    return shown == expected
 
 
 async def _campaign(api: Api, seed: int) -> str:
@@ -165,7 +177,7 @@ async def _sign_all(api: Api, campaign: str, forms: list[Household]) -> None:
 
         async def client() -> None:
             for household in queue:
-                await _sign(api, campaign, household)
+                await _sign_one(api, campaign, household)
                 progress.advance(task)
 
         async with asyncio.TaskGroup() as group:
@@ -173,7 +185,7 @@ async def _sign_all(api: Api, campaign: str, forms: list[Household]) -> None:
                 group.create_task(client())
 
 
-async def _sign(api: Api, campaign: str, household: Household) -> None:
+async def _sign_one(api: Api, campaign: str, household: Household) -> None:
     pledge = await api.post(f"/pledges/campaigns/{campaign}/pledges", household.form, household.key)
     code = await api.code_for(pledge["id"])
     await api.post(f"/pledges/signings/{pledge['id']}/verify", {"code": code}, f"{household.key}-verify")
