@@ -27,7 +27,7 @@ from shared.telemetry import CONSUMED, HANDLER_TIME, PARKED, traced
 
 BATCH = 2000
 WAIT = 0.5
-STALL = 5.0
+STALL = 3.0
 """Seconds between looks whether a partition stands still while there is something to read. At the second
 such look the subscription is made anew."""
 HANDLER_SECONDS = 4.0
