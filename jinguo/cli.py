@@ -73,6 +73,7 @@ def serve(names: Annotated[list[str], typer.Argument(help="Services to run in th
     from jinguo.services import named
     from shared.host import Host
     from shared.host import serve as run
+    from shared.identity import ProductionRefused
     from shared.telemetry import configure_logging
 
     found = settings()
@@ -83,7 +84,11 @@ def serve(names: Annotated[list[str], typer.Argument(help="Services to run in th
         services = named(*names)
     except KeyError as error:
         raise _fail(f"there is no service {error}") from None
-    run(Host(services, found).app(), found)
+    try:
+        app = Host(services, found).app()
+    except ProductionRefused as error:
+        raise _fail(error) from None
+    run(app, found)
 
 
 @app.command()

@@ -24,7 +24,7 @@ from shared.clock import now
 from shared.consumers.runtime import Runtime
 from shared.deadlines import Deadlines
 from shared.idempotency import KEPT
-from shared.identity import Identity
+from shared.identity import Identity, ProductionRefused
 from shared.keyring import Keyring
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
@@ -61,6 +61,10 @@ class Host:
 
     def __init__(self, services: Sequence[Service], settings: Settings, *, alone: bool = False) -> None:
         assert settings.mongodb_uri
+        if settings.production and settings.show_outgoing_messages:
+            raise ProductionRefused(
+                "生产环境不得显示已发短信 / JINGUO_SHOW_OUTGOING_MESSAGES is for trying out"
+            )
         self.services = services
         self.settings = use(settings)
         self.alone = alone

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from issuing import Issuing, issuing
 
 from jinguo.issuer import Person
+from shared.host import Host
 from shared.identity import Identity, ProductionRefused, Role, Unauthenticated
 from shared.problems import Unavailable
 from shared.settings import Settings
@@ -144,6 +145,11 @@ async def test_while_the_issuer_is_away_known_keys_hold_and_others_are_unavailab
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
     with pytest.raises(Unavailable):
         await identity.caller(issuer.token(OFFICER))
+
+
+def test_production_shows_nobody_the_messages_sent() -> None:
+    with pytest.raises(ProductionRefused):
+        Host([], Settings(mongodb_uri="mongodb://x", production=True, show_outgoing_messages=True))
 
 
 async def test_production_does_not_trust_the_local_issuer(issuer: Issuing) -> None:
