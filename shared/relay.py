@@ -116,7 +116,7 @@ class Relay:
         if recently and (dirty or not self._watch):
             return dirty
         if self._watch and not dirty:  # when nothing is found, we wait for changes from here on
-            self._pass_began = (await self._store.database.command("ping"))["operationTime"]
+            self._pass_began = (await self._store.database.command("ping")).get("operationTime")
         self._swept = time.monotonic()
         return dirty | await self._waiting_anywhere()
 

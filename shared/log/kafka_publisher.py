@@ -23,6 +23,8 @@ from shared.telemetry import PUBLISH_LAG
 BATCH = 2000
 DEADLINE = 10.0
 """Seconds that any call to the broker may take."""
+ACKNOWLEDGED = 6.0
+"""Seconds after which a batch that is not acknowledged is sent over another connection."""
 IDLE_CHECK = 3.0
 """Seconds between looks whether the topic still has what was published."""
 TOPIC_CONFIG = {
@@ -196,7 +198,7 @@ class Publisher:
             by_partition[event.partition].append((event, last[event.partition]))
             last[event.partition] = event.position
         sending = [self._send(partition, events) for partition, events in by_partition.items()]
-        offsets = await bounded(asyncio.gather(*sending))
+        offsets = await bounded(asyncio.gather(*sending), ACKNOWLEDGED)
         for partition, offset in zip(by_partition, offsets, strict=True):
             published.offsets[partition] = offset
         published.position, published.last = batch[-1].position, last

@@ -20,6 +20,7 @@ from motor.motor_asyncio import (
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
@@ -87,6 +88,7 @@ def connect(uri: str) -> Client:
         retryWrites=True,
         retryReads=True,
         serverSelectionTimeoutMS=1500,
+        heartbeatFrequencyMS=2000,
         connectTimeoutMS=1500,
         socketTimeoutMS=60_000,
         maxPoolSize=64,
@@ -107,6 +109,8 @@ def is_transient(error: BaseException) -> bool:
     """True when the same operation may succeed later: the database is away, electing or overloaded."""
     if isinstance(error, _AWAY):
         return True
+    if isinstance(error, ConfigurationError):  # a server that just started, and is no member of its set yet
+        return "Sessions are not supported" in str(error)
     return isinstance(error, PyMongoError) and (
         error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError")
     )

@@ -18,7 +18,7 @@ from shared.documents import Document
 from shared.idempotency import RequestKey
 from shared.personal import personal_fields
 from shared.problems import AlreadyExists
-from shared.store.driver import BulkWriteError
+from shared.store.driver import BulkWriteError, away
 from shared.store.grouping import Grouped
 from shared.store.writes import Write
 from shared.telemetry import current_traceparent, traced
@@ -122,8 +122,8 @@ class Numbering:
                 [w.operation() for w in writes], ordered=True
             )
         except BulkWriteError as error:
-            if not error.details["writeErrors"]:
-                raise
+            if error.details.get("writeConcernErrors") or not error.details["writeErrors"]:
+                raise away() from error
             failed: dict[str, Any] = error.details["writeErrors"][0]
             return failed["index"], failed
         return len(writes), None

@@ -19,8 +19,8 @@ from shared.store.driver import (
     Collection,
     Database,
     DuplicateKeyError,
-    OperationFailure,
     Session,
+    away,
     guarded,
     in_transaction,
 )
@@ -298,7 +298,7 @@ class Store:
             await self.collection(model).bulk_write([write.operation() for write in writes], ordered=False)
         except BulkWriteError as error:
             if error.details.get("writeConcernErrors"):
-                raise OperationFailure("not acknowledged by a majority") from error
+                raise away() from error  # a primary stepped down: it is not known whether it will hold
             for failed in error.details["writeErrors"]:
                 results[failed["index"]] = writes[failed["index"]].problem(failed)
         return results
