@@ -18,6 +18,7 @@ from shared.telemetry import configure_logging
 ROWS: dict[str, Callable[[Parts], Awaitable[list[Figure]]]] = {
     "post": commands.post,
     "outbox": commands.outbox,
+    "sealing": commands.sealing,
     "relay": streams.relay,
     "consumer": streams.consumer,
     "way": way.whole,

@@ -66,6 +66,15 @@ async def outbox(parts: Parts) -> list[Figure]:
     return [pairs.figure("durable POST / transaction outbox", 3)]
 
 
+async def sealing(parts: Parts) -> list[Figure]:
+    """Durable POST with encryption against the same without: the difference is AES-GCM and its keys."""
+    async with AsyncExitStack() as stack:
+        ours = await stack.enter_async_context(target(parts, "posts", parts.settings("sealed")))
+        clear = await stack.enter_async_context(target(parts, "clear-posts", parts.settings("clear")))
+        pairs = await Pairs.measured(ours.signing(), clear.signing(), parts.pairs)
+    return [pairs.figure("durable POST, personal fields sealed / in clear", 0.8)]
+
+
 async def size(parts: Parts) -> list[Figure]:
     """POST with many documents against POST with few."""
     many, few = 10_000_000 if parts.full else 1_000_000, 10_000

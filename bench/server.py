@@ -21,7 +21,9 @@ from services.pledges.app import service as pledges
 from shared.documents import Document
 from shared.host import Host, serve
 from shared.identity import Identity
+from shared.ids import new_id
 from shared.keyring import Keyring
+from shared.personal import PersonId
 from shared.rates import Rates
 from shared.service import Service
 from shared.settings import Settings, use
@@ -48,15 +50,30 @@ class Unwritten(Store):
         return answer(document) if answer else document
 
 
+class Clear(Vault):
+    """Seals nothing: the difference is what encryption costs."""
+
+    async def new_person(self) -> PersonId:
+        return new_id()
+
+    async def seal(self, person: PersonId, text: bytes, context: str) -> bytes:
+        return text
+
+
 Work = Callable[[Store, Settings], Awaitable[None]]
 
 
-def _routes(settings: Settings, stores: dict[str, type[Store]], work: Work | None = None) -> Starlette:
+def _routes(
+    settings: Settings,
+    stores: dict[str, type[Store]],
+    work: Work | None = None,
+    vaults: type[Vault] = Vault,
+) -> Starlette:
     """The pledges' routes under each name, on that kind of store, all over one database."""
     assert settings.mongodb_uri
     prefix = use(settings).database_prefix
     client = connect(settings.mongodb_uri)
-    vault = Vault(client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
+    vault = vaults(client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
     service = replace(pledges, routers=[*pledges.routers, router])
     made = {
         name: kind(client, prefix, "pledges", vault, timeout=settings.command_timeout)
@@ -87,6 +104,7 @@ quiet = replace(pledges, consumers=(), jobs=())
 KINDS: dict[str, Callable[[Settings], Starlette]] = {
     # POST alone, without relay
     "posts": lambda s: _routes(s, {"pledges": Store, "unwritten": Unwritten}),
+    "clear-posts": lambda s: _routes(s, {"pledges": Store}, vaults=Clear),
     "textbook-posts": lambda s: _routes(s, {"pledges": textbook.TextbookStore}),
     # the whole way
     "pledges": lambda s: _host(s, quiet),
