@@ -163,15 +163,17 @@ def serve_me(
     """Run `/me` alone: what all services hold about a caller, and to be erased by all of them."""
     from starlette.applications import Starlette
     from starlette.responses import Response
-    from starlette.routing import Mount, Route
+    from starlette.routing import Route
 
-    from jinguo.me import PATH, Me
+    from jinguo.me import Me
+    from shared import problems
     from shared.host import serve as run
 
     found = settings()
     ready = Route("/health/ready", lambda _: Response(status_code=204))
-    mine = Mount(PATH, Me(gateway, found.command_timeout * 2).app())
-    run(Starlette(routes=[ready, mine]), found)
+    app = Starlette(routes=[ready, *Me(gateway, found.command_timeout * 2).routes()])
+    problems.install(app)
+    run(app, found)
 
 
 @keys.command("rotate")

@@ -7,7 +7,6 @@ import asyncio
 from typing import Any
 
 import httpx
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -29,12 +28,9 @@ class Me:
         self._timeout = timeout
         self._services = [s.name for s in SERVICES if Erasure in s.documents]
 
-    def app(self) -> Starlette:
-        """GET: what is held. POST /erase: everything is erased; what failed can be repeated."""
-        routes = [Route("/", self._read), Route("/erase", self._erase, methods=["POST"])]
-        app = Starlette(routes=routes)
-        problems.install(app)
-        return app
+    def routes(self) -> list[Route]:
+        """GET: what is held. POST …/erase: everything is erased; what failed can be repeated."""
+        return [Route(PATH, self._read), Route(f"{PATH}/erase", self._erase, methods=["POST"])]
 
     async def _read(self, request: Request) -> JSONResponse:
         return await self._all(request, "GET", "/me")

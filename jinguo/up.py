@@ -54,7 +54,7 @@ def application(found: Settings) -> Starlette:
 
 def _with_me(found: Settings) -> Starlette:
     app = Host(SERVICES, found, alone=True).app()
-    app.mount(me.PATH, me.Me(f"http://{found.host}:{found.port}", found.command_timeout * 2).app())
+    app.routes.extend(me.Me(f"http://{found.host}:{found.port}", found.command_timeout * 2).routes())
     return app
 
 

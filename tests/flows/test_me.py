@@ -29,7 +29,7 @@ async def platform(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Platform]:
 async def test_what_is_held_is_read_in_one_document_and_erased_everywhere(platform: Platform) -> None:
     with serving(platform.settings) as url:
         assert await demo.run(url, HOUSEHOLDS, SEED, Console(file=io.StringIO()))
-        async with httpx.AsyncClient(base_url=url, timeout=30, follow_redirects=True) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             assert (await http.get("/me")).status_code == 401
             assert (await http.get("/me", headers=bearer(url))).status_code == 403
             [campaign, *_] = (await http.get("/pledges/campaigns")).json()
