@@ -265,10 +265,20 @@ def _why_no_java() -> str | None:
                 *("mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies"),
                 *("-DincludeScope=runtime", f"-DoutputDirectory={fresh}"),
             )
-            fresh.rename(JARS)
+            _move(fresh, JARS)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     return None
+
+
+def _move(fresh: Path, target: Path) -> None:
+    """Put a folder in its place, unless somebody who runs beside us was quicker."""
+    try:
+        fresh.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+        shutil.rmtree(fresh)
 
 
 def _why_not(*command: str) -> str | None:
