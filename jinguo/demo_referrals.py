@@ -161,10 +161,14 @@ async def run(api: Api, url: str, count: int, seed: int, console: Console) -> bo
     states = Counter(patient.state for patient in everybody)
     ended = sum(states[state] for state in ENDED)
     expected = {"running": before["running"] + count - ended, "ended": before["ended"] + ended}
-    shown = await _shown(channel, expected)
-    console.print(_table(states, expected, shown))
     fresh = before["running"] == before["ended"] == 0
-    return expected.items() <= shown.items() and (not fresh or _adds_up(states, shown))
+
+    def agrees(shown: dict[str, int]) -> bool:
+        return expected.items() <= shown.items() and (not fresh or _adds_up(states, shown))
+
+    shown = await _shown(channel, agrees)
+    console.print(_table(states, expected, shown))
+    return agrees(shown)
 
 
 def _adds_up(states: Counter[str], shown: dict[str, int]) -> bool:
@@ -189,12 +193,12 @@ async def _walk_all(channel: Channel, everybody: list[Patient]) -> None:
                 group.create_task(client())
 
 
-async def _shown(channel: Channel, expected: dict[str, int]) -> dict[str, int]:
+async def _shown(channel: Channel, agrees: Callable[[dict[str, int]], bool]) -> dict[str, int]:
     """What the dashboard says once it has caught up, or has had its time."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         shown = await channel.board()
-        if expected.items() <= shown.items() or asyncio.get_running_loop().time() > deadline:
+        if agrees(shown) or asyncio.get_running_loop().time() > deadline:
             return shown
         await asyncio.sleep(0.2)
 
