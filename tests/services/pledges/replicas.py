@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,12 +90,14 @@ class Replicas:
 
     def ended(self) -> None:
         self._runner.close()
+        gc.collect()  # what a test leaks is told now, to that test
 
     async def _fresh(self) -> Replica:
         """A replica that answers requests and runs nothing beside: events stay where they were stored."""
         wire = Wire(self._mongod.port, Pledge.collection)
         host = Host([service], self.settings.model_copy(update={"mongodb_uri": await wire.open()}))
         await host.vault.open()
+        await host.identity.check()  # it has the issuer's keys, as a replica that has served for a while
         await host.stores["pledges"].prepare(service.documents)
         transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
         headers = self._issuer.bearer()
@@ -125,9 +128,10 @@ class Replicas:
         sent = [asyncio.create_task(self._sent(act)) for act in acts]
         if crashes is not None:
             await asyncio.sleep(0.008)
-            for act, task in zip(acts, sent, strict=True):
-                if act.replica == crashes:
-                    task.cancel()
+            theirs = [task for act, task in zip(acts, sent, strict=True) if act.replica == crashes]
+            for task in theirs:
+                task.cancel()
+            await asyncio.gather(*theirs, return_exceptions=True)  # connections of clients are let go of
             await self.all[crashes].crash()
             self.all[crashes] = await self._fresh()
         answers = await asyncio.gather(*sent, return_exceptions=True)
