@@ -25,7 +25,7 @@ dev: .venv/installed-dev ## and those for working on it
 up: install ## the whole platform on this machine; Ctrl-C stops it
 	@exec $(BIN)/jinguo up
 
-demo: install ## 2,000 households sign; the dashboard must agree
+demo: install ## 2,000 households sign, 200 patients are referred; the dashboards must agree
 	@$(BIN)/jinguo demo
 
 audit: install ## recompute every projection; drift must be 0
