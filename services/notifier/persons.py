@@ -1,6 +1,6 @@
 """What the notifier holds about a person: by which phone they are known, and their messages."""
 
-from shared.access import Caller, Forbidden
+from shared.access import Caller, verified_phone
 from shared.persons import Held, PersonalData
 from shared.store.store import Store
 
@@ -11,9 +11,7 @@ MOST = 1000
 
 async def held(store: Store, caller: Caller) -> list[Held]:
     """The inboxes of the caller's verified phone. Raises Forbidden without one."""
-    if caller.phone is None:
-        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
-    key = contact_key(store.vault.blind_index, caller.phone)
+    key = contact_key(store.vault.blind_index, verified_phone(caller))
     contacts = await store.select(Contact, {"phone_key": key}, limit=MOST)
     return [await _of_contact(store, contact) for contact in contacts]
 

@@ -11,27 +11,7 @@ from shared.divisions import CITY, county_of
 referral_dashboard = Consumer(GROUP, tables={TABLE: ()})
 
 
-@referral_dashboard.on(
-    referrals.ReferralRequested,
-    referrals.ReferralTriaged,
-    referrals.ReferralAccepted,
-    referrals.ReferralDeclined,
-    referrals.ReferralBedOffered,
-    referrals.ReferralOfferConfirmed,
-    referrals.ReferralOfferReturned,
-    referrals.ReferralOfferLapsed,
-    referrals.ReferralAdmitted,
-    referrals.ReferralConsultBooked,
-    referrals.ReferralConsultRescheduled,
-    referrals.ReferralConsultReleased,
-    referrals.ReferralConsulted,
-    referrals.ReferralCompleted,
-    referrals.ReferralNotCompleted,
-    referrals.ReferralHeld,
-    referrals.ReferralResumed,
-    referrals.ReferralCancelled,
-    referrals.ReferralEnteredInError,
-)
+@referral_dashboard.on(*referrals.STEPS)
 async def count_step(event: Any, tx: Transaction) -> None:
     """A referral left one state for another. A name that is new stands nowhere before."""
     county = county_of(event.division or CITY)

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from shared.access import Caller, Forbidden
+from shared.access import Caller, verified_phone
 from shared.clock import now
 from shared.documents import Document
 from shared.persons import Held, PersonalData
@@ -23,9 +23,8 @@ _KEYS = {"phone_key", "identities", "code_key"}
 
 async def held(store: Store, caller: Caller) -> list[Held]:
     """Everything under the caller's verified phone. Raises Forbidden without one."""
-    if caller.phone is None:
-        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
-    key = {"phone_key": phone_key(store.vault.blind_index, normal_phone(caller.phone))}
+    phone = normal_phone(verified_phone(caller))
+    key = {"phone_key": phone_key(store.vault.blind_index, phone)}
     pledges = await store.select(Pledge, key, limit=MOST)
     members = await store.select(Member, key, limit=MOST)
     return [

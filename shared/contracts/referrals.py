@@ -182,3 +182,27 @@ class BreakGlassOverdue(Event, name="record.break-glass-overdue"):
     patient: PersonId
     department: Department
     day: Day
+
+
+STEPS = (
+    ReferralRequested,
+    ReferralTriaged,
+    ReferralAccepted,
+    ReferralDeclined,
+    ReferralBedOffered,
+    ReferralOfferConfirmed,
+    ReferralOfferReturned,
+    ReferralOfferLapsed,
+    ReferralAdmitted,
+    ReferralConsultBooked,
+    ReferralConsultRescheduled,
+    ReferralConsultReleased,
+    ReferralConsulted,
+    ReferralCompleted,
+    ReferralNotCompleted,
+    ReferralHeld,
+    ReferralResumed,
+    ReferralCancelled,
+    ReferralEnteredInError,
+)
+"""Every change of a referral's state: each says where it was and where it is."""

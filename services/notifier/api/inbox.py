@@ -11,7 +11,7 @@ from services.notifier.domain.messages import Contact, Message, contact_key
 from services.notifier.queries.messages import inbox_page, unread
 from services.notifier.templates import TEMPLATES
 from services.notifier.wording import Language
-from shared.access import Caller, Forbidden, Role, reaches
+from shared.access import Caller, Forbidden, Role, reaches, verified_phone
 from shared.clock import now
 from shared.divisions import DivisionCode
 from shared.problems import NotFound
@@ -145,9 +145,7 @@ def _desk(desk: str, caller: Caller) -> str:
 
 def _key(caller: Caller, store: Store) -> str:
     """What the caller's phone is matched by. Raises Forbidden without a verified one."""
-    if caller.phone is None:
-        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
-    return contact_key(store.vault.blind_index, caller.phone)
+    return contact_key(store.vault.blind_index, verified_phone(caller))
 
 
 async def _own(person: str, caller: Caller, store: Store) -> None:
