@@ -100,7 +100,8 @@ class Mongod:
 
     @property
     def uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+        """As a set of one: a direct connection made while the node starts could never do transactions."""
+        return f"mongodb://127.0.0.1:{self.port}/?replicaSet={REPLICA_SET}"
 
     @property
     def pid(self) -> int:
@@ -178,8 +179,9 @@ class Mongod:
     def _become_primary(self, deadline: float) -> None:
         self._until(self._listens, deadline)
         # `directConnection` reaches a node that is no member of its set yet.
+        direct = f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
         with MongoClient[dict[str, Any]](
-            self.uri, serverSelectionTimeoutMS=2000, socketTimeoutMS=5000
+            direct, serverSelectionTimeoutMS=2000, socketTimeoutMS=5000
         ) as client:
             self._until(lambda: self._configured(client), deadline)
             self._until(lambda: bool(client.admin.command("hello").get("isWritablePrimary")), deadline)

@@ -134,6 +134,8 @@ class Runtime:
                     await self.cursors.live()
                     since = time.monotonic()
                 attempt += 1
+                if attempt > 4:  # below that it is a conflict, which passes
+                    log.warning("batch tried again", group=self.consumer.group, error=repr(error))
                 await asyncio.sleep(min(2.0, 0.01 * 2 ** min(attempt, 10)) * random.random())
 
     async def _isolate(self, slices: Sequence[Slice], failed: dict[str, str], error: PyMongoError) -> bool:

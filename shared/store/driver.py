@@ -78,7 +78,11 @@ __all__ = [
 
 
 def connect(uri: str) -> Client:
-    """A client with every default that matters stated: majority and journaled, UTC, short selection."""
+    """A client with every default that matters stated: majority and journaled, UTC, short selection.
+
+    `uri` names the replica set, or lets it be found. With `directConnection` the driver keeps connections
+    that were made while the node was starting, and never does a transaction over them.
+    """
     return AsyncIOMotorClient(
         uri,
         tz_aware=True,

@@ -65,6 +65,7 @@ class Worker:
         """A line for each time that a handler was called: the group and the event's id."""
         self._orders = folder / f"{name}.orders"
         self._log = folder / f"{name}.log"
+        self._name = name
         self._environment = environment | {
             "JINGUO_PORT": str(port),
             "JINGUO_INSTANCE": name,
@@ -98,6 +99,14 @@ class Worker:
         self.signal(signal.SIGTERM)
         assert self._process
         return self._process.wait(20)
+
+    def last_words(self, lines: int = 200) -> str:
+        """The end of its log, and where its tasks stand: pytest shows it with a test that failed."""
+        if self._process and self._process.poll() is None:
+            self.signal(signal.SIGUSR2)
+            time.sleep(0.2)
+        written = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return "\n".join([f"── {self._name} ──", *written[-lines:]])
 
     @property
     def killed_itself(self) -> bool:
@@ -169,21 +178,24 @@ class Town:
 
     def _wired_worker(self, name: str) -> Worker:
         mongodb, kafka = self._wires.pop() if self._wires else self._new_wires()
-        environment = self._environment | {
-            "JINGUO_MONGODB_URI": f"mongodb://127.0.0.1:{mongodb.port}/?directConnection=true"
-        }
+        environment = self._environment | {"WIRED": f"{self._mongodb_port}:{mongodb.port}"}
         if kafka:
             environment["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{kafka.port}"
         return Worker(environment, self._folder, name, mongodb=mongodb, kafka=kafka)
 
     def _new_wires(self) -> tuple[Wire, Wire | None]:
         """Kafka leads its clients to the address it advertises: each of its doors to another wire."""
+        mongodb = Wire(self._mongodb_port)
+        if not self._broker:
+            return mongodb, None
+        door = self._broker.doors[len(self._made)]
+        return mongodb, Wire(door.port, door.advertised)
+
+    @property
+    def _mongodb_port(self) -> int:
         port = urlsplit(self._mongodb_uri).port
         assert port
-        if not self._broker:
-            return Wire(port), None
-        door = self._broker.doors[len(self._made)]
-        return Wire(port), Wire(door.port, door.advertised)
+        return port
 
     async def retire(self, worker: Worker) -> None:
         """End a worker in order; it serves what it has begun."""
@@ -194,6 +206,7 @@ class Town:
 
     async def close(self) -> None:
         for worker in self._made:
+            print(worker.last_words())
             worker.kill()
         for wire in {wire for worker in self._made for wire in (worker.mongodb, worker.kafka) if wire}:
             wire.close()

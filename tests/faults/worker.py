@@ -4,12 +4,15 @@ At SIGUSR1 it reads an order from the file that ORDERS names:
 `<step>:n`: it kills itself at the n-th passing, from now on, of a step from a request to its effects;
 `slow:s`: the handler of statements takes s seconds for each event;
 `poison:account`: that handler cannot handle the events of an account; of none, when it is empty.
+At SIGUSR2 it prints where its tasks stand.
+With WIRED (`port:other`) its connections to the one port lead to the other, which is a wire to the first.
 Its clock is SKEW seconds ahead, and it writes down in HANDLED which events its handlers were called for.
 """
 
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -109,6 +112,27 @@ def put_around(consumer: Consumer, wrap: Callable[[Handler], Handler]) -> None:
         consumer.handlers[event] = wrap(handler)
 
 
+def wire(port: int, other: int) -> None:
+    """Lead what connects to a port to another one: the members of a replica set go by their own addresses."""
+    connect = socket.socket.connect
+
+    def led(self: socket.socket, address: Any) -> None:
+        host, to, *rest = address
+        connect(self, (host, other if to == port else to, *rest))
+
+    socket.socket.connect = led  # type: ignore[method-assign]
+
+
+def tell_tasks(*_: object) -> None:
+    """Where each of our tasks stands, for the report of a test that failed."""
+    for task in asyncio.all_tasks():
+        where, awaited = list[str](), task.get_coro()
+        while frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None):
+            where.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}")
+            awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+        print(task.get_name(), *where, sep="\n    ")
+
+
 def main() -> None:
     configure_logging()
     ailing = Ailing()
@@ -128,6 +152,9 @@ def main() -> None:
                 arm(step, int(value))
 
     signal.signal(signal.SIGUSR1, on_signal)
+    signal.signal(signal.SIGUSR2, tell_tasks)
+    if wired := os.environ.get("WIRED"):
+        wire(*map(int, wired.split(":")))
     settings = Settings()
     with moved(timedelta(seconds=float(os.environ["SKEW"]))):
         serve(Host([toy.service], settings).app(), settings)
