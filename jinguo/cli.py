@@ -176,6 +176,35 @@ def serve_me(
     run(app, found)
 
 
+@app.command(name="secrets")
+def hand_out_secrets(
+    made: Annotated[Path, typer.Argument(help="Where they are kept")],
+    parts: Annotated[Path, typer.Argument(help="A folder for each part")],
+) -> None:
+    """Make certificates and passwords once, and give each part of a compose platform its own."""
+    from jinguo.secrets import hand_out
+
+    hand_out(made, parts)
+
+
+@app.command(name="database-users")
+def database_users(
+    passwords: Annotated[Path, typer.Argument(help="JSON: user -> password")],
+) -> None:
+    """Make a MongoDB user for each service and the operator, as an administrator."""
+
+    async def work() -> None:
+        from jinguo.database_users import create_users
+        from shared.store.driver import connect
+
+        found = settings()
+        assert found.mongodb_uri
+        client = connect(found.mongodb_uri)
+        await create_users(client, found.database_prefix, json.loads(passwords.read_text()))
+
+    _run(work())
+
+
 @keys.command("rotate")
 def keys_rotate() -> None:
     """Make a new master key and wrap every data key with it, while everything runs."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jinguo.secrets import OPERATOR
 from jinguo.services import SERVICES
 from shared.store.driver import Client, OperationFailure
 
@@ -34,16 +35,26 @@ def _on(database: str, collection: str, actions: list[str]) -> Privilege:
 
 
 async def create_users(client: Client, prefix: str, passwords: Mapping[str, str]) -> None:
-    """Make the role and the user of each service named; again changes them to what is declared here.
+    """Make the role and the user of each service named, and of the operator, who may do in the platform's
+    databases what all of them may; again changes them to what is declared here.
 
-    `client` must be an administrator's. `passwords`: service -> password.
+    `client` must be an administrator's. `passwords`: service, or `operator` -> password.
     """
-    for service, password in passwords.items():
-        role = f"{prefix}-{service}"
-        own: list[Any] = [{"role": "readWrite", "db": f"{prefix}_{service}"}]
-        allowed = {"privileges": privileges(prefix, service), "roles": own}
-        await _create_or_update(client, "Role", role, allowed)
-        await _create_or_update(client, "User", service, {"pwd": password, "roles": [role]})
+    for user, password in passwords.items():
+        role = f"{prefix}-{user}"
+        await _create_or_update(client, "Role", role, _rights(prefix, user))
+        await _create_or_update(client, "User", user, {"pwd": password, "roles": [role]})
+
+
+def _rights(prefix: str, user: str) -> dict[str, list[Any]]:
+    if user == OPERATOR:
+        names = [*(service.name for service in SERVICES), "log", "vault", "rates"]
+        return {"privileges": [], "roles": [_read_write(f"{prefix}_{name}") for name in names]}
+    return {"privileges": privileges(prefix, user), "roles": [_read_write(f"{prefix}_{user}")]}
+
+
+def _read_write(database: str) -> dict[str, str]:
+    return {"role": "readWrite", "db": database}
 
 
 async def _create_or_update(client: Client, kind: str, name: str, what: dict[str, Any]) -> None:

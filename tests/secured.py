@@ -8,15 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from kafka_broker import START_TIMEOUT, STARTED, _java, _run
 from pymongo import MongoClient
 
+from jinguo.secrets import pem_of
 from shared.child import end, free_port, spawn
 from shared.mongod import find_mongod
 
@@ -30,12 +25,8 @@ class Authority:
         self._ca = trustme.CA()
         self.file = folder / "ca.pem"
         self._ca.cert_pem.write_to_path(self.file)
-        certificate = self._ca.issue_cert("127.0.0.1", "localhost")
-        key = load_pem_private_key(certificate.private_key_pem.bytes(), None)
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        pem += b"".join(part.bytes() for part in certificate.cert_chain_pems)
         self.server = folder / "server.pem"
-        self.server.write_bytes(pem)
+        self.server.write_bytes(pem_of(self._ca.issue_cert("127.0.0.1", "localhost")))
 
 
 class SecuredMongod:

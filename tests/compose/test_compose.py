@@ -50,6 +50,9 @@ class Platform:
     def compose(self, *arguments: str, timeout: float = 60) -> str:
         return run("docker", "compose", "-p", self.name, *arguments, timeout=timeout, env=self._env)
 
+    def inside(self, service: str, *command: str) -> str:
+        return self.compose("exec", "-T", service, *command)
+
     def containers(self, service: str) -> list[str]:
         return self.compose("ps", "--quiet", service).split()
 
@@ -70,9 +73,9 @@ class Platform:
 
     def relay_of(self, service: str) -> str:
         """The container whose replica is the service's relay."""
-        find = f"MongoClient(os.environ['MONGODB_URI']).jinguo_{service}.leases.find_one('relay')['holder']"
-        program = f"import os; from pymongo import MongoClient; print({find})"
-        holder = self.compose("exec", "-T", service, "python", "-c", program)
+        find = f"MongoClient(settings().mongodb_uri).jinguo_{service}.leases.find_one('relay')['holder']"
+        program = f"from pymongo import MongoClient; from shared.settings import settings; print({find})"
+        holder = self.inside(service, "python", "-c", program)
         host = holder.split(":")[0].strip()  # the start of the container's id
         return next(container for container in self.containers(service) if container.startswith(host))
 
@@ -126,9 +129,74 @@ def test_every_replica_runs_without_rights(platform: Platform) -> None:
 
 def test_image_has_no_build_tools_and_no_database(platform: Platform) -> None:
     look = "ls /opt/jinguo/bin /opt/jinguo/lib/python3.*/site-packages"
-    found = platform.compose("exec", "-T", "notifier", "sh", "-c", look).split()
+    found = platform.inside("notifier", "sh", "-c", look).split()
     assert "jinguo" in found
     assert not {"pip", "hatchling", "editables", "fiftyone", "pytest"} & set(found)
+
+
+TRY_KAFKA = """
+import asyncio
+from shared.log.broker import Broker
+from shared.log.kafka_publisher import end_offsets
+from shared.settings import settings
+
+async def main():
+    try:
+        await end_offsets(Broker.of(settings().model_copy(update={changes})), "jinguo.pledges")
+        print("let in")
+    except Exception as error:
+        print("refused", type(error).__name__)
+
+asyncio.run(main())
+"""
+TRY_MONGODB = """
+from pymongo import MongoClient
+from shared.settings import settings
+
+try:
+    uri = settings().mongodb_uri.{change}
+    MongoClient(uri, serverSelectionTimeoutMS=3000)["jinguo_{database}"]["leases"].find_one()
+    print("let in")
+except Exception as error:
+    print("refused", error)
+"""
+
+
+def in_pledges(platform: Platform, program: str) -> str:
+    return platform.inside("pledges", "python", "-c", program).strip()
+
+
+def test_kafka_lets_nobody_in_without_their_own_password(platform: Platform) -> None:
+    anothers = platform.inside("notifier", "cat", "/run/secrets/jinguo_kafka_password")
+    stolen = f'{{"kafka_password": __import__("pydantic").SecretStr("{anothers}")}}'
+    nobody = '{"kafka_username": None, "kafka_password": None}'
+    clear = '{"kafka_ca_file": None}'
+    assert in_pledges(platform, TRY_KAFKA.replace("{changes}", "{}")) == "let in"
+    for changes in (stolen, nobody, clear):
+        assert in_pledges(platform, TRY_KAFKA.replace("{changes}", changes)).startswith("refused")
+
+
+def test_mongodb_lets_nobody_in_without_their_own_password(platform: Platform) -> None:
+    anothers = platform.inside("notifier", "cat", "/run/secrets/jinguo_kafka_password")  # of both
+    own = platform.inside("pledges", "cat", "/run/secrets/jinguo_kafka_password")
+    attempts = {
+        "strip()": ("pledges", "let in"),
+        "lstrip()": ("notifier", "refused not authorized"),
+        f"replace('{own}', '{anothers}')": ("pledges", "refused Authentication failed"),
+        f"replace('pledges:{own}@', '')": ("pledges", "refused Command find requires authentication"),
+        "replace('tls=true&tlsCAFile=%2Frun%2Fsecrets%2Fca.pem', '')": ("pledges", "refused mongo:27017"),
+    }
+    for change, (database, told) in attempts.items():
+        program = TRY_MONGODB.replace("{change}", change).replace("{database}", database)
+        assert in_pledges(platform, program).startswith(told)
+
+
+def test_no_secret_is_in_a_log_or_in_the_environment(platform: Platform) -> None:
+    services = ("pledges", "referrals", "notifier")
+    passwords = [platform.inside(name, "cat", "/run/secrets/jinguo_kafka_password") for name in services]
+    assert len(set(passwords)) == 3
+    told = platform.compose("logs", "--no-color") + json.dumps(platform.inspect("pledges"))
+    assert not [password for password in passwords if password in told]
 
 
 def test_gateway_has_the_paths_of_make_up(platform: Platform) -> None:
@@ -180,6 +248,6 @@ def test_every_household_is_counted_although_relay_and_broker_are_killed(
         demo.kill()
         demo.wait()
         print(output.read_text())
-    audited = platform.compose("exec", "-T", "notifier", "jinguo", "audit", "--wait", "120", timeout=180)
+    audited = platform.compose("run", "--rm", "-T", "operator", "audit", "--wait", "120", timeout=180)
     assert "drift 0" in audited
     assert platform.signed() == HOUSEHOLDS
