@@ -27,6 +27,11 @@ class Held(NamedTuple):
     person: PersonId
     records: Records
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much of which kind."""
+        return {kind: len(found) for kind, found in self.records.items()}
+
 
 @dataclass(frozen=True)
 class PersonalData:
@@ -77,13 +82,21 @@ def router(data: PersonalData) -> APIRouter:
 
 
 async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
-    """The proof first: after a crash in between, the request is repeated and finds the rest."""
-    counts = {kind: len(found) for kind, found in held.records.items()}
-    erasure = Erasure(id=held.person, records=counts, at=now())
+    erasure = await erase_keys(store, held.person, held.counts)
+    await data.mark(store, held)
+    return ErasureView(person=held.person, records=erasure.records, at=erasure.at)
+
+
+async def erase_keys(store: Store, person: PersonId, records: dict[str, int]) -> Erasure:
+    """Leave the proof, then delete the keys: after a crash in between, whoever asks again finds the rest.
+
+    What the caller is matched by must go after this, so that the request can be repeated. `records`:
+    how much of which kind. Raises Unavailable.
+    """
+    erasure = Erasure(id=person, records=records, at=now())
     try:
         await store.commit(erasure)
     except AlreadyExists:
-        erasure = await store.load(Erasure, held.person)
-    await store.vault.erase(held.person)
-    await data.mark(store, held)
-    return ErasureView(person=held.person, records=erasure.records, at=erasure.at)
+        erasure = await store.load(Erasure, person)
+    await store.vault.erase(person)
+    return erasure

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from starlette.middleware import Middleware
 
 from shared import problems
@@ -79,8 +79,3 @@ StoreDep = Annotated[Store, Depends(_store)]
 """`store: StoreDep` in a route."""
 IfMatch = Annotated[str | None, Header(alias="If-Match")]
 """`if_match: IfMatch` in a route that changes one document."""
-
-
-def tag(response: Response, document: Document) -> None:
-    """Tell the caller the version, for a later `If-Match`."""
-    response.headers["ETag"] = document.etag

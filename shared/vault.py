@@ -158,15 +158,16 @@ class Vault:
             raise ValueError("the sealed fields cannot be opened") from None
         with_plaintext(event, opened)
 
-    async def erase(self, person: PersonId) -> None:
+    async def erase(self, person: PersonId) -> bool:
         """Delete a person's key: what was sealed with it is gone everywhere, backups of it included.
 
-        Raises Unavailable; then it may or may not be done, and can be repeated.
+        False when there was none. Raises Unavailable; then it may or may not be done, and can be repeated.
         """
         async with guarded(self._timeout):
             await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
-            await self._keys.delete_one({"_id": person})
+            done = await self._keys.delete_one({"_id": person})
         self._cache.pop(person, None)
+        return done.deleted_count == 1
 
     async def rewrap(self) -> int:
         """Wrap with the newest master key what an older one wraps. Returns how many keys that were.
@@ -191,9 +192,4 @@ class Vault:
 
     async def erase_again(self, persons: Sequence[PersonId]) -> int:
         """Apply a list of erasures to a vault that was restored from a backup. Returns the keys deleted."""
-        deleted = 0
-        for person in persons:
-            deleted += (await self._keys.delete_one({"_id": person})).deleted_count
-            await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
-            self._cache.pop(person, None)
-        return deleted
+        return sum([await self.erase(person) for person in persons])

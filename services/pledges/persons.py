@@ -8,9 +8,10 @@ from shared.clock import now
 from shared.documents import Document
 from shared.persons import Held, PersonalData
 from shared.store.store import Store
+from shared.views import normal_phone
 
 from .domain.checkin import CheckIn
-from .domain.identity import normal_phone, phone_key
+from .domain.identity import phone_key
 from .domain.photo import Photo
 from .domain.pledge import Pledge
 from .domain.team import Member, Team
@@ -28,12 +29,13 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     pledges = await store.select(Pledge, key, limit=MOST)
     members = await store.select(Member, key, limit=MOST)
     return [
-        *[await _of_pledge(store, pledge) for pledge in pledges],
+        *[await of_pledge(store, pledge) for pledge in pledges],
         *[Held(member.person, {"members": [await _opened(store, member)]}) for member in members],
     ]
 
 
-async def _of_pledge(store: Store, pledge: Pledge) -> Held:
+async def of_pledge(store: Store, pledge: Pledge) -> Held:
+    """What belongs to a pledge's signer."""
     found: dict[str, type[Document]] = {"check_ins": CheckIn, "photos": Photo}
     records = {"pledges": [await _opened(store, pledge)]}
     for kind, model in found.items():

@@ -18,8 +18,9 @@ from shared.events import Event
 from shared.host import Host
 from shared.personal import Personal
 from shared.problems import AlreadyExists
-from shared.service import IfMatch, Service, StoreDep, tag
+from shared.service import IfMatch, Service, StoreDep
 from shared.store.store import Store
+from shared.views import DocumentView, tagged
 
 POISON: set[str] = set()
 """The ids of events that the handlers cannot handle."""
@@ -113,9 +114,7 @@ class Payment(BaseModel):
     amount: int = Field(ge=1, le=1000)
 
 
-class AccountView(BaseModel):
-    id: str
-    version: int
+class AccountView(DocumentView):
     balance: int
 
     @classmethod
@@ -136,16 +135,12 @@ async def pay_in(
     def pay(account: Account) -> None:
         account.pay(payment.amount)
 
-    view = await store.change(Account, account_id, pay, AccountView.of, if_match=if_match)
-    response.headers["ETag"] = f'"{view.version}"'
-    return view
+    return tagged(response, await store.change(Account, account_id, pay, AccountView.of, if_match=if_match))
 
 
 @router.get("/accounts/{account_id}")
 async def show(account_id: str, store: StoreDep, response: Response) -> AccountView:
-    account = await store.load(Account, account_id)
-    tag(response, account)
-    return AccountView.of(account)
+    return tagged(response, AccountView.of(await store.load(Account, account_id)))
 
 
 @router.get("/bug")

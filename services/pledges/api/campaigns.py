@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import StringConstraints
 
-from services.pledges.domain.campaign import Campaign, Instant
+from services.pledges.domain.campaign import Campaign
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
+from shared.views import Body, Instant, tagged
 
 from .callers import Anyone, CityOfficer
-from .views import Body, CampaignView, tagged
+from .views import CampaignView
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 

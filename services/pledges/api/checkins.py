@@ -12,14 +12,14 @@ from shared.clock import now
 from shared.days import day_bounds, local_day
 from shared.problems import AlreadyExists
 from shared.service import StoreDep
+from shared.views import DocumentView, tagged
 
 from .callers import Signer
-from .views import View, tagged
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
 
 
-class CheckInView(View):
+class CheckInView(DocumentView):
     """`streak` counts days in a row; `to_go` until the next 21 are complete (0: with this day)."""
 
     pledge_id: str

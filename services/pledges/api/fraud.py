@@ -7,9 +7,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from services.pledges import queries
-from services.pledges.domain.campaign import GivenDay
 from services.pledges.domain.fraud import ListEntry, ListKind
-from services.pledges.domain.identity import Phone, phone_key
+from services.pledges.domain.identity import phone_key
 from services.pledges.domain.invalidation import (
     INVALIDATION,
     Condition,
@@ -24,10 +23,11 @@ from shared.contracts.pledges import SignerRole
 from shared.divisions import CITY, DivisionCode
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
+from shared.views import Body, DocumentView, GivenDay, Phone, tagged
 from shared.workflow import Transition
 
 from .callers import CityOfficer, Officer, known, responsible_for, within
-from .views import Body, Reason, View, tagged
+from .views import Reason
 
 router = APIRouter(tags=["anti-fraud"])
 
@@ -40,7 +40,7 @@ class NewEntry(Body):
     reason: Reason
 
 
-class EntryView(View):
+class EntryView(DocumentView):
     """An entry; the phone itself is not kept."""
 
     kind: ListKind
@@ -120,7 +120,7 @@ class ConditionView(BaseModel):
     role: SignerRole | None
 
 
-class InvalidationView(View):
+class InvalidationView(DocumentView):
     """`matched` is the dry count, `invalidated` the progress."""
 
     condition: ConditionView

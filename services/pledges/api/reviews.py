@@ -9,10 +9,11 @@ from services.pledges.domain.pledge import PLEDGE, Pledge
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
+from shared.views import Body, tagged
 
 from .callers import Officer, known, responsible_for
 from .signings import count
-from .views import Body, PledgeRecord, PledgeView, Reason, tagged
+from .views import PledgeRecord, PledgeView, Reason
 
 router = APIRouter(tags=["reviews"])
 

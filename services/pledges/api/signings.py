@@ -8,19 +8,22 @@ from pydantic import Field, StringConstraints
 
 from services.pledges import queries
 from services.pledges.domain.fraud import holds
-from services.pledges.domain.identity import Door, Name, Phone, keys_of, phone_key
+from services.pledges.domain.identity import Door, Name, keys_of, phone_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
 from services.pledges.lookups import Lookups
+from services.pledges.persons import of_pledge
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CommunityCode
+from shared.persons import erase_keys
 from shared.problems import AlreadyExists, TooManyRequests
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
+from shared.views import Body, Phone, tagged
 
 from .callers import Signer
-from .views import Body, PledgeView, Reason, certificate_url, tagged
+from .views import PledgeView, Reason, certificate_url
 
 router = APIRouter(tags=["signings"])
 
@@ -150,7 +153,7 @@ async def erase(
     key = phone_key(store.vault.blind_index, body.phone)
     pledge = await store.load(Pledge, pledge_id, if_match=if_match)
     pledge.check_signer(key)
-    # Before the commit: after a crash in between the request can be repeated, the phone still fits.
-    await store.vault.erase(pledge.signer)
+    held = await of_pledge(store, pledge)
+    await erase_keys(store, held.person, held.counts)
     view = await store.change(Pledge, pledge_id, lambda p: p.erase(key, now()), PledgeView.of)
     return tagged(response, view)

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, HttpUrl, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.pledges.domain.campaign import Instant
-from services.pledges.domain.identity import Name, Phone, phone_key
+from services.pledges.domain.identity import Name, phone_key
 from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
 from shared.access import Caller
@@ -17,9 +16,10 @@ from shared.divisions import DivisionCode
 from shared.personal import mask_name
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
+from shared.views import Body, DocumentView, Instant, Phone, tagged
 
 from .callers import Anyone, Officer, Worker, within
-from .views import Body, Reason, View, tagged
+from .views import Reason
 
 router = APIRouter(tags=["teams"])
 
@@ -34,7 +34,7 @@ class NewTeam(Body):
     name: Title
 
 
-class TeamView(View):
+class TeamView(DocumentView):
     """A team."""
 
     campaign_id: str
@@ -85,7 +85,7 @@ class NewMember(Body):
     role: TeamRole
 
 
-class MemberView(View):
+class MemberView(DocumentView):
     """A member without what is personal."""
 
     team_id: str
@@ -150,7 +150,7 @@ class Cancellation(Body):
     reason: Reason
 
 
-class TalkView(View):
+class TalkView(DocumentView):
     """A talk."""
 
     team_id: str
@@ -238,7 +238,7 @@ class NewObservation(Body):
         return self
 
 
-class ObservationView(View):
+class ObservationView(DocumentView):
     """An observation."""
 
     team_id: str

@@ -2,10 +2,9 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from fastapi import Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from services.pledges.domain.campaign import Campaign, PledgeText
@@ -13,6 +12,7 @@ from services.pledges.domain.pledge import PENDING, PLEDGE, Pledge, PledgeState
 from shared.contracts.pledges import SignerRole
 from shared.divisions import path_name
 from shared.settings import settings
+from shared.views import DocumentView
 from shared.workflow import Transition
 
 
@@ -30,34 +30,12 @@ Reason = Annotated[
 """Stored and published in clear: no personal data."""
 
 
-class Body(BaseModel):
-    """Base of every request body: a field we do not know is an error."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class View(BaseModel):
-    """Base of an answer that shows one document."""
-
-    id: str
-    version: int
-
-
-V = TypeVar("V", bound=View)
-
-
-def tagged(response: Response, view: V) -> V:
-    """Tell the caller the version, for a later `If-Match`."""
-    response.headers["ETag"] = f'"{view.version}"'
-    return view
-
-
 def certificate_url(token: str) -> str:
     """The public page of a certificate, as its QR code says it."""
     return f"{settings().public_url.rstrip('/')}/pledges/certificates/{token}"
 
 
-class CampaignView(View):
+class CampaignView(DocumentView):
     """A campaign and all versions of its text."""
 
     title: str
@@ -71,7 +49,7 @@ class CampaignView(View):
         return cls(text_version=campaign.text_version, **campaign.model_dump())
 
 
-class PledgeView(View):
+class PledgeView(DocumentView):
     """A pledge without what is personal. `queue`: whose turn it is; `legal`: the moves possible now."""
 
     campaign_id: str

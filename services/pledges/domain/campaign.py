@@ -1,34 +1,13 @@
 """A campaign: the text that households pledge, in versions, and the window in which they may."""
 
-from datetime import UTC, date, datetime
-from typing import Annotated, ClassVar, TypeVar
+from datetime import datetime
+from typing import ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel
 
 from shared.contracts.pledges import CampaignAnnounced
 from shared.documents import Document
 from shared.problems import InvalidRequest, Problem
-
-T = TypeVar("T", bound=date)
-
-
-def _of_our_time(when: T) -> T:
-    """Python's first and last years overflow on their way from one time zone to another."""
-    if not 2000 <= when.year <= 2999:
-        raise PydanticCustomError("year", "年份须在2000至2999之间 / must be of the years 2000 to 2999")
-    return when
-
-
-def _stored_precision(instant: datetime) -> datetime:
-    instant = instant.astimezone(UTC)
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_of_our_time), AfterValidator(_stored_precision)]
-"""An instant as a caller gives it: with an offset; kept in UTC and milliseconds."""
-GivenDay = Annotated[date, AfterValidator(_of_our_time)]
-"""A day (Asia/Shanghai) as a caller gives it."""
 
 
 class OutsideWindow(Problem):

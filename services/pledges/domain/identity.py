@@ -8,13 +8,12 @@ import unicodedata
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 Blind = Callable[[str], str]
 """A personal value -> its keyed HMAC."""
 
-_MOBILE = re.compile(r"1[3-9]\d{9}")
 _SEPARATORS = re.compile(r"[\s\-_/#,.，。、号幢栋座楼单元室门组户]+")
 
 
@@ -27,15 +26,6 @@ def _plain(text: str) -> str:
 
 def _squeezed(text: str) -> str:
     return _plain("".join(_plain(text).split()))
-
-
-def normal_phone(text: str) -> str:
-    """A mainland mobile number as 11 digits. Raises PydanticCustomError (which never repeats it)."""
-    digits = re.sub(r"[\s\-()]", "", unicodedata.normalize("NFKC", text))
-    digits = digits.removeprefix("+86").removeprefix("0086")
-    if not _MOBILE.fullmatch(digits):
-        raise PydanticCustomError("phone", "须为11位手机号码 / must be a mainland mobile number")
-    return digits
 
 
 def normal_name(text: str) -> str:
@@ -61,12 +51,6 @@ def _a_door(text: str) -> str:
     return text.strip()
 
 
-Phone = Annotated[
-    str,
-    StringConstraints(max_length=32),
-    AfterValidator(normal_phone),
-    WithJsonSchema({"type": "string", "pattern": r"^1[3-9]\d{9}$"}),
-]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_not_blank)]
 Door = Annotated[str, StringConstraints(min_length=1, max_length=60), AfterValidator(_a_door)]
 

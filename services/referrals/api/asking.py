@@ -16,12 +16,14 @@ from shared.access import Role
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.divisions import DivisionCode
+from shared.persons import erase_keys
 from shared.service import StoreDep
+from shared.views import Body, Phone, tagged
 
 from . import handling
 from .callers import Asking, Patient, reached
 from .handling import At
-from .views import Body, Clinical, Name, PatientView, Phone, ReadingView, StepView, a_county, tagged
+from .views import Clinical, Name, PatientView, ReadingView, StepView, a_county
 
 router = APIRouter(tags=["asking"])
 BY_PHONE = handling.PATIENT | handling.COORDINATOR
@@ -90,6 +92,6 @@ async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
 async def erase(referral_id: str, caller: Asking, store: StoreDep, at: At) -> StepView:
     referral = await reached(store, caller, BY_PHONE, referral_id, at.if_match)
-    # Before the commit: after a crash in between the request can be repeated, she is still matched.
-    await store.vault.erase(referral.patient)
+    readings, _ = await read_by(store, referral.id)
+    await erase_keys(store, referral.patient, {"referrals": 1, "readings": len(readings)})
     return await at.change(caller, BY_PHONE, lambda referral, now, _: referral.erase(now))

@@ -11,10 +11,11 @@ from services.referrals.domain.ward import MOST_BEDS, Ward
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.service import IfMatch, StoreDep
+from shared.views import Body, DocumentView, Instant, tagged
 
 from .asking import Reasoned
 from .callers import Clinician, Staff, reached_slot, within
-from .views import Body, Instant, Limit, Shown, SlotView, tagged
+from .views import Limit, SlotView
 
 router = APIRouter(tags=["capacity"])
 
@@ -25,7 +26,7 @@ class Beds(Body):
     beds: Annotated[int, Field(ge=0, le=MOST_BEDS)]
 
 
-class WardView(Shown):
+class WardView(DocumentView):
     """The number of beds."""
 
     beds: int

@@ -16,12 +16,13 @@ from shared.clock import now
 from shared.problems import NotFound
 from shared.service import StoreDep
 from shared.store.store import Store
+from shared.views import Body, tagged
 
 from . import handling
 from .asking import Reasoned
 from .callers import Clinician, Exporting, Staff, department_of, is_own, reached, treats
 from .handling import At
-from .views import Body, Clinical, ClinicalView, Limit, StepView, tagged
+from .views import Clinical, ClinicalView, Limit, StepView
 
 router = APIRouter(tags=["clinical"])
 

@@ -13,9 +13,10 @@ from shared.access import Role
 from shared.clock import now
 from shared.problems import Problem
 from shared.service import IfMatch, StoreDep
+from shared.views import Body, tagged
 
 from .callers import DataOfficer, Staff, treats
-from .views import Body, GrantView, Limit, ReasonedGrantView, tagged
+from .views import GrantView, Limit, ReasonedGrantView
 
 router = APIRouter(tags=["emergencies"])
 

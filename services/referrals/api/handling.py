@@ -13,9 +13,10 @@ from shared.access import Caller, Role
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
+from shared.views import tagged
 
 from .callers import actor, reached
-from .views import StepView, tagged
+from .views import StepView
 
 Rule = Callable[[Referral, datetime, str], object]
 """A rule of the referral, given the instant and who acts."""

@@ -11,12 +11,13 @@ from services.referrals.opening import open_record
 from shared.access import Role
 from shared.contracts.referrals import Department
 from shared.service import StoreDep
+from shared.views import Body, tagged
 
 from . import handling
 from .asking import Reasoned
 from .callers import Concerned, Coordinator, Staff, reached
 from .handling import At
-from .views import Body, Limit, LogisticsView, StepView, tagged
+from .views import Limit, LogisticsView, StepView
 
 router = APIRouter(tags=["logistics"])
 STAFF = handling.COORDINATOR | handling.CLINICIAN

@@ -1,11 +1,10 @@
 """What callers get to see. Commands answer with nothing personal: their answers are kept with their keys."""
 
-import re
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from datetime import date, datetime
+from typing import Annotated, Any
 
-from fastapi import Query, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from fastapi import Query
+from pydantic import BaseModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from services.referrals.domain.departments import DEPARTMENTS
@@ -17,6 +16,7 @@ from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.days import local_day
 from shared.divisions import county_of, division
+from shared.views import DocumentView
 from shared.workflow import Transition
 
 
@@ -26,51 +26,13 @@ def a_county(code: str) -> str:
     return code
 
 
-def _mobile(phone: str) -> str:
-    if not re.fullmatch(r"1[3-9]\d{9}", phone):
-        raise PydanticCustomError("phone", "须为11位手机号码 / must be a mainland mobile number")
-    return phone
-
-
-def _stored_precision(instant: datetime) -> datetime:
-    if not 2000 <= instant.year <= 2999:  # Python's first and last years overflow between time zones
-        raise PydanticCustomError("year", "年份须在2000至2999之间 / must be of the years 2000 to 2999")
-    instant = instant.astimezone(UTC)
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_stored_precision)]
-"""An instant as a caller gives it: with an offset; kept in UTC and milliseconds."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
-Phone = Annotated[str, StringConstraints(max_length=20, strip_whitespace=True), AfterValidator(_mobile)]
 Clinical = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
 """Free text about somebody's health: sealed, and shown to the department and the patient only."""
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-class Body(BaseModel):
-    """Base of every request body: a field we do not know is an error."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Shown(BaseModel):
-    """Base of an answer that shows one document."""
-
-    id: str
-    version: int
-
-
-V = TypeVar("V", bound=Shown)
-
-
-def tagged(response: Response, view: V) -> V:
-    """Tell the caller the version, for a later `If-Match`."""
-    response.headers["ETag"] = f'"{view.version}"'
-    return view
-
-
-class StepView(Shown):
+class StepView(DocumentView):
     """Where a referral stands. `queue`: whose turn it is; `legal`: the moves possible now."""
 
     department: Department
@@ -185,7 +147,7 @@ class PatientView(StepView):
         return cls(**_step(referral), **own, consult=_place(slot), readings=readings)
 
 
-class SlotView(Shown):
+class SlotView(DocumentView):
     """A consult slot. Who booked it is said by the referral's id only."""
 
     department: Department
@@ -207,7 +169,7 @@ class SlotView(Shown):
         )
 
 
-class GrantView(Shown):
+class GrantView(DocumentView):
     """An emergency. The reason is shown to the data officer and the patient only."""
 
     referral_id: str

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from services.pledges.domain.identity import keys_of, normal_door, normal_name, normal_phone
+from services.pledges.domain.identity import keys_of, normal_door, normal_name
 from services.pledges.domain.pledge import code_text, new_code
+from shared.views import normal_phone
 
 
 @pytest.mark.parametrize(
