@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from bson import BSON
 
+from jinguo.connection import Platform
 from shared.events import PARTITIONS
+from shared.log.wire import topic_of
 from shared.settings import Settings
 from shared.store.driver import Client
 
@@ -43,6 +46,16 @@ class Finder:
             around = raw[max(0, seen.start() - 40) : seen.end() + 20]
             self.found.append(f"{where}: {around!r}")
 
+    async def look_everywhere(self, platform: Platform, capfd: pytest.CaptureFixture[str]) -> None:
+        """Databases, topics, and every line that was logged."""
+        await self.look_in_databases(platform.client, platform.settings.database_prefix)
+        if platform.settings.kafka_bootstrap_servers:
+            for source in platform.archives:
+                await self.look_in_kafka(platform.settings, source)
+        told = capfd.readouterr()
+        for line in (told.out + told.err).splitlines():
+            self.look("log", line.encode())
+
     async def look_in_databases(self, client: Client, prefix: str) -> None:
         """Every document of every database of the platform, as it is stored."""
         for name in await client.list_database_names():
@@ -53,7 +66,7 @@ class Finder:
 
     async def look_in_kafka(self, settings: Settings, source: str) -> None:
         """Every record of a service's topic: key, headers and value."""
-        async for record in _records(settings, f"{settings.database_prefix}.{source}"):
+        async for record in records(settings, source):
             parts = [record.key, record.value, *(value for _, value in record.headers)]
             self.look(f"topic of {source}", b"\n".join(part for part in parts if part))
 
@@ -65,7 +78,9 @@ class Finder:
             self.look(path, answer.content + repr(answer.headers).encode())
 
 
-async def _records(settings: Settings, topic: str) -> AsyncIterator[Any]:
+async def records(settings: Settings, source: str) -> AsyncIterator[Any]:
+    """Everything on a service's topic."""
+    topic = topic_of(settings.database_prefix, source)
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
     await consumer.start()
     try:

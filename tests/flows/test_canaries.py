@@ -1,21 +1,18 @@
 """The test that matters for privacy: what is personal is found nowhere outside an encrypted field."""
 
 import io
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from canaries import Finder
 from PIL import Image
-from running import COMMUNITY, a_campaign, bearer, eventually, flow_settings, serving
+from running import COMMUNITY, a_campaign, bearer, eventually, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
 from shared.identity import Role
 from shared.settings import Settings
-from shared.store.driver import connect
 
 NAME, DOOR, PHONE = "钱金丝雀", "17幢金丝雀弄88号", "19987654321"
 OTHER_NAME, OTHER_PHONE = "孙金丝雀", "19912345678"
@@ -49,19 +46,6 @@ class Resident:
         await self.post(f"/signings/{pledge}/verify", {"code": await self.code(pledge)})
 
 
-@pytest.fixture(params=["embedded", "kafka"])
-def settings(request: pytest.FixtureRequest, mongodb_uri: str, tmp_path: Path) -> Settings:
-    kafka = request.getfixturevalue("kafka").bootstrap if request.param == "kafka" else None
-    return flow_settings(mongodb_uri, tmp_path, kafka_bootstrap_servers=kafka)
-
-
-@pytest.fixture
-async def platform(settings: Settings) -> AsyncIterator[Platform]:
-    client = connect(str(settings.mongodb_uri))
-    yield Platform(client, settings)
-    client.close()
-
-
 async def test_nothing_personal_lies_in_clear_anywhere(
     settings: Settings, platform: Platform, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,12 +71,7 @@ async def test_nothing_personal_lies_in_clear_anywhere(
             for person in (await http.get("/notifier/inboxes", headers=mine)).json():
                 inbox = await http.get(f"/notifier/inbox/{person}", headers=mine)
                 finder.look("inbox", inbox.content)
-    await finder.look_in_databases(platform.client, settings.database_prefix)
-    if settings.kafka_bootstrap_servers:
-        await finder.look_in_kafka(settings, "pledges")
-    told = capfd.readouterr()
-    for line in (told.out + told.err).splitlines():
-        finder.look("log", line.encode())
+    await finder.look_everywhere(platform, capfd)
     assert finder.found == []
     assert finder.searched > 100
     await the_finder_finds(platform, settings)
