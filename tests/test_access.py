@@ -23,8 +23,8 @@ from shared.rates import WINDOW
 from shared.settings import Settings
 
 ORGS = {Role.COUNTY_OFFICER: "柯城", Role.COMMUNITY_WORKER: "柯城", Role.CITY_OFFICER: "city"}
-ENDLESS = "/notifier/dashboards/pledges/stream"
-ROUTES = [route for route in routes() if route[1] != ENDLESS]
+ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
+ROUTES = [route for route in routes() if route[1] not in ENDLESS]
 
 
 @pytest.fixture

@@ -164,8 +164,9 @@ async def test_the_dashboard_counts_queue_waiting_time_lapses_and_outcomes(desk:
 async def test_the_dashboard_is_for_those_who_answer_for_the_channel(desk: Desk) -> None:
     for role in (Role.RESIDENT, Role.COMMUNITY_WORKER):
         headers = bearer(desk, role)
-        answer = await desk.http.get("/notifier/dashboards/referrals", headers=headers)
-        assert answer.status_code == 403
+        for path in ("", "/stream"):
+            answer = await desk.http.get(f"/notifier/dashboards/referrals{path}", headers=headers)
+            assert answer.status_code == 403
     assert (await shown(desk))["people"] is None
 
 
