@@ -41,6 +41,20 @@ async def killed_at(town: Town, worker: Worker, step: str, countdown: int) -> No
         await town.serving(worker)
 
 
+async def killed_at_deadline(town: Town, worker: Worker, step: str, countdown: int) -> None:
+    """A worker kills itself at a deadline; the others, or it when it is back, act on what is due."""
+
+    async def killed_itself() -> bool:
+        return worker.killed_itself
+
+    worker.order(step, countdown)
+    async with town.load():
+        await town.promise(24, within=4)
+        await until(killed_itself, 30, f"a kill {step}")
+        worker.start()
+        await town.serving(worker)
+
+
 async def frozen(town: Town, worker: Worker, seconds: float) -> None:
     """A worker stands still for longer than its leases and sessions last; the others carry on."""
     worker.signal(signal.SIGSTOP)

@@ -18,6 +18,7 @@ from faults import (
     kafka_cut_from,
     killed,
     killed_at,
+    killed_at_deadline,
     mongodb_cut_from,
     mongodb_restarted,
     poisoned,
@@ -29,7 +30,7 @@ from faults import (
 from kafka_broker import JavaBroker, KafkaBroker
 from replica_set import ReplicaSet
 from town import MakeTown, Town
-from worker import STEPS
+from worker import DEADLINE_STEPS, STEPS
 
 from shared.mongod import Mongod
 
@@ -63,6 +64,17 @@ async def test_killed_at_every_step(
     [worker] = await town.open()
     steps = cycle(step for step in STEPS if broker or step != "after ack")
     await for_long(town, lambda: killed_at(town, worker, next(steps), town.random.randint(1, 20)))
+
+
+async def test_killed_at_deadlines(mongodb_uri: str, broker: KafkaBroker | None, make_town: MakeTown) -> None:
+    town = make_town(mongodb_uri, broker, seed=13)
+    turns = cycle(zip(DEADLINE_STEPS, await town.open(2), strict=True))
+
+    async def strike() -> None:
+        step, worker = next(turns)
+        await killed_at_deadline(town, worker, step, town.random.randint(1, 10))
+
+    await for_long(town, strike)
 
 
 async def test_frozen(mongodb_uri: str, broker: KafkaBroker | None, make_town: MakeTown) -> None:

@@ -1,9 +1,9 @@
 """Workers are killed, frozen, joined by others and ended under load; then everything must still add up."""
 
-from faults import frozen, killed, killed_at, scaled
+from faults import frozen, killed, killed_at, killed_at_deadline, scaled
 from kafka_broker import KafkaBroker
 from town import MakeTown
-from worker import STEPS
+from worker import DEADLINE_STEPS, STEPS
 
 WITHOUT = [step for step in STEPS if step != "after ack"]
 WITH_KAFKA = ["after ack", "in handler", "before commit", "after commit"]
@@ -17,6 +17,15 @@ async def test_killed_at_every_step(
     [worker] = await town.open()
     for step in WITH_KAFKA if broker else WITHOUT:
         await killed_at(town, worker, step, town.random.randint(1, 6))
+    await town.progress()
+    await town.check()
+
+
+async def test_killed_at_deadlines_and_each_acts_once(mongodb_uri: str, make_town: MakeTown) -> None:
+    """Nothing of this is different on Kafka; the long tests have both."""
+    town = make_town(mongodb_uri, None, seed=30)
+    for step, worker in zip(DEADLINE_STEPS, await town.open(2), strict=True):
+        await killed_at_deadline(town, worker, step, town.random.randint(1, 6))
     await town.progress()
     await town.check()
 

@@ -31,6 +31,7 @@ WORKER = Path(__file__).with_name("worker.py")
 MASTER_KEY = base64.b64encode(b"k" * 32).decode()
 RECOVERY = 15.0
 """Seconds within which there must be progress after a fault has ended."""
+ACCOUNTS = 12
 THINKING = 0.02
 """Seconds between the payments of one client under load."""
 
@@ -39,11 +40,16 @@ GROUPS = tuple(consumer.group for consumer in toy.service.consumers)
 
 
 class Order(NamedTuple):
-    """A command: a payment, or the opening of an account when there is no amount."""
+    """A command: a payment, or the opening of an account when there is no amount.
+
+    `due`: what is to be paid into it by itself, `due_in` so many seconds.
+    """
 
     account: str
     amount: int
     key: str
+    due: int = 0
+    due_in: float = 0
 
 
 class Worker:
@@ -127,7 +133,8 @@ class Town:
         self.client = connect(mongodb_uri)
         self.archive = Archive(self.client, self.prefix, "ledger")
         self.database = self.client[f"{self.prefix}_ledger"]
-        self.accounts = [f"acc{number:02}" for number in range(12)]
+        self.accounts = [f"acc{number:02}" for number in range(ACCOUNTS)]
+        """Those that clients pay into, and behind them those that are paid into by themselves."""
         self.paid: Counter[str] = Counter()
         self.payments: Counter[str] = Counter()
         """What was acknowledged, by account."""
@@ -239,6 +246,16 @@ class Town:
             for _ in range(clients):
                 group.create_task(client())
 
+    async def promise(self, payments: int, within: float) -> None:
+        """Accounts that are paid into by themselves, each once, at moments until then."""
+        for _ in range(payments):
+            account, amount = f"due{len(self.accounts):03}", self.random.randint(1, 100)
+            order = Order(account, 0, f"open-{account}", amount, self.random.uniform(0, within))
+            await self._until_acknowledged(order)
+            self.accounts.append(account)
+            self.paid[account] += amount
+            self.payments[account] += 1
+
     @asynccontextmanager
     async def load(self, clients: int = 4) -> AsyncIterator[None]:
         """Clients that pay, think for a moment and pay again, as long as the block lasts."""
@@ -270,7 +287,7 @@ class Town:
 
     def _order(self, account: str | None = None) -> Order:
         amount, key = self.random.randint(1, 100), self.random.randbytes(12).hex()
-        return Order(account or self.random.choice(self.accounts), amount, key)
+        return Order(account or self.random.choice(self.accounts[:ACCOUNTS]), amount, key)
 
     async def _payment(self, order: Order, via: Sequence[Worker]) -> None:
         await self._until_acknowledged(order, via)
@@ -294,7 +311,8 @@ class Town:
 
     async def _send(self, worker: Worker, order: Order) -> httpx.Response | None:
         """Its answer; None when there was none."""
-        path, body = "/ledger/accounts", {"id": order.account}
+        path = "/ledger/accounts"
+        body: dict[str, object] = {"id": order.account, "due": order.due, "due_in": order.due_in}
         if order.amount:
             path, body = f"{path}/{order.account}/payments", {"amount": order.amount}
         headers = {"Idempotency-Key": order.key}
@@ -352,10 +370,12 @@ class Town:
         return max(places.values())
 
     async def settled(self, seconds: float, groups: Sequence[str] = GROUPS) -> None:
-        """Everything is archived, and consumed by these groups."""
+        """What is due was paid, everything is archived, and consumed by these groups."""
         waiting: dict[str, int] = {}
 
         async def nothing_waits() -> bool:
+            due = {"due_at": {"$type": "date"}}
+            waiting["deadlines"] = await self.database["accounts"].count_documents(due)
             pending = {"outbox.0": {"$exists": True}}
             waiting["relay"] = await self.database["accounts"].count_documents(pending)
             for group in groups:

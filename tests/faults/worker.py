@@ -29,6 +29,7 @@ from shared.clock import moved
 from shared.consumers.declare import Consumer, Handler
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
+from shared.deadlines import Deadlines
 from shared.host import Host, serve
 from shared.log.kafka_publisher import Publisher
 from shared.relay import Relay
@@ -50,10 +51,15 @@ STEPS: dict[str, tuple[type, str, str]] = {
     "after commit": (Runtime, "_announce", "before"),
 }
 
+DEADLINE_STEPS: dict[str, tuple[type, str, str]] = {
+    "before deadline": (Deadlines, "_act", "before"),
+    "after deadline": (Deadlines, "_act", "after"),
+}
+
 
 def arm(step: str, countdown: int) -> None:
     """Let the process end at the `countdown`-th passing of `step`."""
-    owner, name, when = STEPS[step]
+    owner, name, when = (STEPS | DEADLINE_STEPS)[step]
     original: Callable[..., Any] = getattr(owner, name)
 
     def passing() -> None:

@@ -6,13 +6,16 @@ that 1, 2, 3, … says all at once: nothing lost, nothing twice, nothing out of 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
+from shared.deadlines import Deadline
 from shared.documents import Document, Index
 from shared.events import Event
 from shared.host import Host
@@ -58,10 +61,17 @@ class Account(Document):
     balance: int = 0
     chain: str | None = None
     serial: int = 0
+    due: int = 0
+    due_at: datetime | None = None
+    """When what is due is paid by itself."""
 
     def pay(self, amount: int) -> None:
         self.balance += amount
         self.record(PaidIn(owner=self.owner, amount=amount, phone=self.phone))
+
+    def pay_due(self, at: datetime) -> None:
+        self.pay(self.due)
+        self.due, self.due_at = 0, None
 
 
 class Statement(Document):
@@ -107,6 +117,9 @@ class Opening(BaseModel):
     model_config = ConfigDict(extra="forbid")
     id: str
     nickname: str | None = None
+    due: int = 0
+    due_in: float = 0
+    """Seconds until then."""
 
 
 class Payment(BaseModel):
@@ -124,7 +137,8 @@ class AccountView(DocumentView):
 
 @router.post("/accounts", status_code=201)
 async def open_account(opening: Opening, store: StoreDep) -> AccountView:
-    account = Account(id=opening.id, nickname=opening.nickname)
+    due_at = now() + timedelta(seconds=opening.due_in) if opening.due else None
+    account = Account(id=opening.id, nickname=opening.nickname, due=opening.due, due_at=due_at)
     return await store.commit(account, AccountView.of)
 
 
@@ -154,6 +168,7 @@ service = Service(
     routers=[router],
     documents=[Account, Statement],
     consumers=[totals, statements],
+    deadlines=[Deadline(Account, "due_at", Account.pay_due)],
 )
 source_only = Service("ledger", "账本", routers=[router], documents=[Account, Statement])
 """The same service without its consumers: for tests that drive them by hand."""
