@@ -132,8 +132,17 @@ async def _know(person: PersonId, phone: str | None, tx: Transaction) -> None:
 
 
 @contacts.on(SignerErased)
-async def know_no_more(event: SignerErased, tx: Transaction) -> None:
-    if contact := await tx.load(Contact, event.signer):
+async def know_signer_no_more(event: SignerErased, tx: Transaction) -> None:
+    await _know_no_more(event.signer, tx)
+
+
+@contacts.on(referrals.PatientErased)
+async def know_patient_no_more(event: referrals.PatientErased, tx: Transaction) -> None:
+    await _know_no_more(event.patient, tx)
+
+
+async def _know_no_more(person: PersonId, tx: Transaction) -> None:
+    if contact := await tx.load(Contact, person):
         contact.forget()
         tx.save(contact)
 

@@ -87,8 +87,9 @@ async def emergencies_and_errors(http: httpx.AsyncClient, url: str) -> list[str]
     """Somebody breaks the glass and is reviewed; words stand where they do not belong. All referrals' ids."""
     stranger = bearer(url, Role.CLINICIAN, None, department="head-neck-thyroid")
     ids = []
-    for number in range(len(STATES)):
+    for number, state in enumerate(STATES):
         [own] = (await http.get("/referrals/referrals", headers=her(url, number))).json()
+        assert own["state"] == state
         ids.append(own["id"])
     path = f"/referrals/referrals/{ids[0]}"
     broken = await http.post(f"{path}/break-glass", json={"reason": REASON}, headers=stranger)

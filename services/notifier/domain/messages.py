@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
+from shared.contracts.notifier import ContactForgotten
 from shared.documents import Document, Index
 from shared.personal import PersonId
 from shared.problems import NotFound
@@ -42,8 +43,10 @@ class Contact(Document):
     phone_key: str
 
     def forget(self) -> None:
-        """The person was erased: no phone leads here any more."""
-        self.phone_key = ""
+        """The person was erased: no phone leads here any more. Again is no change."""
+        if self.phone_key:
+            self.phone_key = ""
+            self.record(ContactForgotten(person=self.id))
 
 
 def contact_key(blind: Callable[[str], str], phone: str) -> str:

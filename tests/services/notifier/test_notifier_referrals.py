@@ -90,6 +90,19 @@ async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk:
         assert answer.status_code == 403
 
 
+async def test_a_patient_who_was_erased_is_known_by_her_phone_no_more(desk: Desk) -> None:
+    phone = "13857001235"
+    who = {"county": COUNTIES[0], "patient": await desk.host.vault.new_person()}
+    await desk.publish(step(referrals.ReferralRequested, 1, None, "requested", **who, phone=phone))
+    await desk.consumed()
+    patient = bearer(desk, Role.RESIDENT, phone=f"+86{phone}")
+    assert (await desk.http.get("/notifier/inboxes", headers=patient)).json() == [who["patient"]]
+    erased = {"referral_id": "r1", "department": Department.BREAST, "day": DAY}
+    await desk.publish(("r1", referrals.PatientErased(patient=who["patient"], **erased)))
+    await desk.consumed()
+    assert (await desk.http.get("/notifier/inboxes", headers=patient)).json() == []
+
+
 # ── the dashboard ────────────────────────────────────────────────────────────────────────────────────
 
 
