@@ -5,8 +5,6 @@ booked, moved or given back, are one transaction of both documents; each is chec
 that was read, so of two callers who want the same one the second reads again and finds it taken.
 """
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import TypeVar
@@ -14,33 +12,17 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from shared.clock import now
-from shared.problems import AlreadyExists, VersionConflict
-from shared.store.store import Store
+from shared.store.store import Store, repeated
 
 from . import queries
 from .domain.referral import Referral
 from .domain.slot import Slot
 from .domain.states import Why
 
-T = TypeVar("T")
 A = TypeVar("A", bound=BaseModel)
 Load = Callable[[], Awaitable[Referral]]
 """Reads the referral that the caller may change, anew at every attempt."""
 Answer = Callable[[Referral], A]
-ATTEMPTS = 12
-"""How often a change is tried while others are faster."""
-
-
-async def repeated(work: Callable[[], Awaitable[T]]) -> T:
-    """`work` from its start again while somebody else was faster. Raises VersionConflict."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return await work()
-        except (VersionConflict, AlreadyExists) as error:
-            if isinstance(error, AlreadyExists) and error.index != "beds":
-                raise
-        await asyncio.sleep(random.random() * 0.01 * (attempt + 1))  # whoever we met has to finish first
-    raise VersionConflict()
 
 
 async def change(
@@ -76,7 +58,7 @@ async def offer_bed(store: Store, load: Load, admission_day: date, by: str, answ
         await store.commit_all(referral, ward, answer=answer)
         return answer(referral)
 
-    return await repeated(once)
+    return await repeated(once, "beds")
 
 
 async def book_consult(store: Store, load: Load, slot_id: str, by: str, answer: Answer[A]) -> A:

@@ -1,7 +1,8 @@
 """The store: load documents, change them by their rules, commit them with their events in one write."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from shared import idempotency
 from shared.documents import Document, Index
 from shared.personal import personal_fields, with_plaintext
-from shared.problems import NotFound, StaleVersion, VersionConflict
+from shared.problems import AlreadyExists, NotFound, StaleVersion, VersionConflict
 from shared.store.driver import (
     Bson,
     BulkWriteError,
@@ -32,9 +33,10 @@ from shared.vault import Vault
 
 D = TypeVar("D", bound=Document)
 A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T")
 
-ATTEMPTS = 8
-"""How often a change is tried again when somebody else was faster."""
+ATTEMPTS = 12
+"""How often a change is tried while somebody else is faster."""
 _OWN_INDEXES = (
     Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}}),
     Index(
@@ -202,15 +204,13 @@ class Store:
 
         Raises NotFound, StaleVersion (`if_match` names another version), and what `rule` raises.
         """
-        for attempt in range(ATTEMPTS):
+
+        async def once() -> D | A:
             document = await self.load(model, document_id, if_match=if_match)
             rule(document)
-            try:
-                return await (self.commit(document, answer) if answer else self.commit(document))
-            except VersionConflict:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+            return await self.commit(document, answer) if answer else await self.commit(document)
+
+        return await repeated(once)
 
     async def commit_next(
         self, document: D, series: str, apply: Callable[[D, int], object], answer: Callable[[D], A]
@@ -307,6 +307,24 @@ class Store:
         cursor = self.collection(model).find({"_id": {"$in": list(set(ids))}})
         found = {stored["_id"]: stored for stored in await cursor.to_list(None)}
         return [found.get(document_id) for document_id in ids]
+
+
+async def repeated(work: Callable[[], Awaitable[T]], *taken: str) -> T:
+    """`work` from its start again while somebody else was faster: the version that it read is gone, or one
+    of the unique indexes named in `taken` has what it wanted.
+
+    Raises VersionConflict after the last attempt, and what else `work` raises.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return await work()
+        except VersionConflict:
+            pass
+        except AlreadyExists as error:
+            if error.index not in taken:
+                raise
+        await asyncio.sleep(random.random() * 0.01 * attempt)  # whoever we met has to finish first
+    raise VersionConflict
 
 
 async def create_index(collection: Collection, index: Index) -> None:

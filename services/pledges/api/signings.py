@@ -17,9 +17,9 @@ from shared.clock import now
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CommunityCode
 from shared.persons import erase_keys
-from shared.problems import AlreadyExists, TooManyRequests
+from shared.problems import AlreadyExists, TooManyRequests, VersionConflict
 from shared.service import IfMatch, StoreDep
-from shared.store.store import Store
+from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 
 from .callers import Signer
@@ -29,8 +29,6 @@ router = APIRouter(tags=["signings"])
 
 Code = Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
 TOKEN_BYTES = 16
-ATTEMPTS = 8
-"""How often a form is tried when another replica takes the next number of its phone."""
 
 
 class Form(Body):
@@ -65,18 +63,19 @@ async def sign(campaign_id: str, form: Form, _: Signer, store: StoreDep, respons
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     given = form.model_dump(exclude={"community", "consent"})
     given |= {"community": form.community, "signer": await store.vault.new_person()}
+
+    async def once() -> PledgeView:
+        at, earlier = now(), await lookups.earlier_forms(keys.phone)
+        held = holds(await lookups.listed(keys.phone), earlier.times, at)
+        pledge = Pledge.signed(campaign, keys, now=at, form_number=earlier.last + 1, held=held, **given)
+        _send_code(store, pledge)
+        return await store.commit(pledge, PledgeView.of)
+
     async with lookups.alone(keys.phone):
-        for _attempt in range(ATTEMPTS):
-            at, earlier = now(), await lookups.earlier_forms(keys.phone)
-            held = holds(await lookups.listed(keys.phone), earlier.times, at)
-            pledge = Pledge.signed(campaign, keys, now=at, form_number=earlier.last + 1, held=held, **given)
-            _send_code(store, pledge)
-            try:
-                return tagged(response, await store.commit(pledge, PledgeView.of))
-            except AlreadyExists as taken:
-                if taken.index != "forms":
-                    raise
-        raise TooManyRequests(1, "该手机号提交过于频繁 / Too many forms from this phone")
+        try:  # another replica may take the next number of the phone
+            return tagged(response, await repeated(once, "forms"))
+        except VersionConflict:
+            raise TooManyRequests(1, "该手机号提交过于频繁 / Too many forms from this phone") from None
 
 
 def _send_code(store: Store, pledge: Pledge) -> None:

@@ -11,6 +11,7 @@ from services.referrals.domain.ward import MOST_BEDS, Ward
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.service import IfMatch, StoreDep
+from shared.store.store import repeated
 from shared.views import Body, DocumentView, Instant, tagged
 
 from .asking import Reasoned
@@ -72,7 +73,7 @@ async def keep_beds(
         ward.keep(body.beds)
         return await store.commit(ward, WardView.of)
 
-    return tagged(response, await changes.repeated(once))
+    return tagged(response, await repeated(once))
 
 
 @router.post("/departments/{department}/slots", status_code=201, summary="开放会诊时段 / Open a slot")
