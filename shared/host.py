@@ -149,9 +149,7 @@ class Host:
         )
         self._relays.append(relay)
         self._keep_going(f"{service.name}.relay", relay.run)
-        self._keep_going(
-            f"{service.name}.publisher", lambda: self.log.publish_forever(service.name, lambda: lease.held)
-        )
+        self._keep_going(f"{service.name}.publisher", lambda: self.log.publish_forever(service.name, lease))
 
     def _keep_going(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` until we stop; a side task that fails says so loudly and starts again."""

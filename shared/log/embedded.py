@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from weakref import WeakSet
 
@@ -40,7 +40,7 @@ class EmbeddedLog:
         for signal in self._signals:
             signal.set()
 
-    async def publish_forever(self, source: str, held: Callable[[], bool]) -> None:
+    async def publish_forever(self, source: str, lease: Lease) -> None:
         """The archive is the log: nothing to bring anywhere."""
         await asyncio.Event().wait()
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from shared.events import Envelope
+from shared.store.lease import Lease
 
 
 class Cursor(NamedTuple):
@@ -65,8 +66,8 @@ class Log(Protocol):
         """A hint: the archive of `source` now ends at `head`."""
         ...
 
-    async def publish_forever(self, source: str, held: Callable[[], bool]) -> None:
-        """Bring what the archive of `source` holds to the consumers, while `held()`."""
+    async def publish_forever(self, source: str, lease: Lease) -> None:
+        """Bring what the archive of `source` holds to the consumers, while the lease is held."""
         ...
 
     async def healthy(self) -> bool:

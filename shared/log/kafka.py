@@ -6,7 +6,7 @@ away and made anew instead of being trusted to recover.
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from shared.log.broker import Broker
 from shared.log.interface import LoadCursors, Partition, Slice
 from shared.log.kafka_publisher import DEADLINE, Publisher, bounded, create_topics
 from shared.log.wire import from_record, source_of, topic_of
+from shared.store.lease import Lease
 
 HEAL = 2000
 """Events read from the archive at a time to fill a gap."""
@@ -66,9 +67,9 @@ class KafkaLog:
         """Wake the publisher."""
         self._publisher(source).wake()
 
-    async def publish_forever(self, source: str, held: Callable[[], bool]) -> None:
+    async def publish_forever(self, source: str, lease: Lease) -> None:
         """Bring the archive to the topic."""
-        await self._publisher(source).run(held)
+        await self._publisher(source).run(lease)
 
     async def healthy(self) -> bool:
         """Whether a broker answers and publishing goes through."""

@@ -1,8 +1,9 @@
 """From a service's archive to its Kafka topic, in order, and again from the start when Kafka was wiped."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from shared.events import PARTITIONS, Envelope
 from shared.log.broker import Broker
 from shared.log.wire import to_headers
 from shared.store.driver import Collection, PyMongoError
+from shared.store.lease import Lease
 from shared.telemetry import PUBLISH_LAG
 
 BATCH = 2000
@@ -25,6 +27,9 @@ DEADLINE = 10.0
 """Seconds that any call to the broker may take."""
 ACKNOWLEDGED = 6.0
 """Seconds after which a batch that is not acknowledged is sent over another connection."""
+GIVE_UP, REST = 5.0, 1.5
+"""Seconds of failing after which another replica may try, and how long it is let: perhaps it is only us
+who cannot reach Kafka."""
 IDLE_CHECK = 3.0
 """Seconds between looks whether the topic still has what was published."""
 TOPIC_CONFIG = {
@@ -100,27 +105,32 @@ class Publisher:
         self._saving: asyncio.Future[None] | None = None
         self.trouble = False
         """Whether the last attempt to reach Kafka failed."""
+        self._well_at = time.monotonic()
+        """When all was well for the last time."""
 
     def wake(self) -> None:
         """There is something new in the archive."""
         self._wakened.set()
 
-    async def run(self, held: Callable[[], bool]) -> None:
-        """Publish while the lease is held; start over after every failure."""
+    async def run(self, lease: Lease) -> None:
+        """Publish while the lease is held; start over after every failure, or let another replica try."""
         while True:
-            if not held():
+            if not lease.held:
+                self._well_at, self.trouble = time.monotonic(), self.trouble and lease.resting
                 await self.disconnect()
                 await asyncio.sleep(0.3)
                 continue
             try:
-                await self._session(held)
+                await self._session(lease)
             except (KafkaError, OSError, TimeoutError, PyMongoError) as error:
                 log.warning("publisher interrupted", source=self._archive.source, error=type(error).__name__)
                 self.trouble = not isinstance(error, PyMongoError)
                 await self.disconnect()
+                if self.trouble and time.monotonic() - self._well_at > GIVE_UP:
+                    await lease.rest(REST)
                 await asyncio.sleep(0.5)
 
-    async def _session(self, held: Callable[[], bool]) -> None:
+    async def _session(self, lease: Lease) -> None:
         await self._connect()
         published = await self._load()
         if await self._lost(published):
@@ -128,14 +138,15 @@ class Publisher:
             published = Published()
         self.trouble = False
         try:
-            await self._follow(published, held)
+            await self._follow(published, lease)
         finally:
             with suppress(PyMongoError):
                 await self._saved()
 
-    async def _follow(self, published: Published, held: Callable[[], bool]) -> None:
+    async def _follow(self, published: Published, lease: Lease) -> None:
         """Publish what is archived; how far that is, is noted while the next batch is under way."""
-        while held():
+        while lease.held:
+            self._well_at = time.monotonic()
             self._wakened.clear()
             batch = await self._archive.read(published.position, BATCH)
             if batch:

@@ -20,6 +20,7 @@ class Lease:
         self._holder = holder
         self.seconds = seconds
         self._until = 0.0
+        self._rests_until = 0.0
 
     @property
     def held(self) -> bool:
@@ -27,12 +28,19 @@ class Lease:
         return time.monotonic() < self._until
 
     @property
+    def resting(self) -> bool:
+        """Whether we let others have it, because we cannot do the job."""
+        return time.monotonic() < self._rests_until
+
+    @property
     def due(self) -> bool:
         """Whether a third of the lease has passed, so that it should be renewed."""
         return time.monotonic() > self._until - self.seconds * 2 / 3
 
     async def acquire(self) -> bool:
-        """Take or renew the lease; False while somebody else holds it."""
+        """Take or renew the lease; False while somebody else holds it, and while we rest."""
+        if self.resting:
+            return False
         asked = time.monotonic()
         free = {
             "$or": [{"$eq": ["$holder", self._holder]}, {"$lt": [{"$ifNull": ["$ends", _LONG_AGO]}, "$$NOW"]}]
@@ -50,6 +58,11 @@ class Lease:
             return False
         self._until = asked + self.seconds
         return True
+
+    async def rest(self, seconds: float) -> None:
+        """Let another replica have it: we cannot do the job, and do not ask for it again for so long."""
+        self._rests_until = time.monotonic() + seconds
+        await self.release()
 
     async def release(self) -> None:
         """Let the next one have it at once; if that cannot be told in time, it runs out by itself."""

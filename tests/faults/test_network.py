@@ -1,6 +1,6 @@
 """The network between a worker and a server is cut and healed."""
 
-from faults import Cut, kafka_cut_from, mongodb_cut_from
+from faults import Cut, cut, kafka_cut_from, mongodb_cut_from
 from kafka_broker import KafkaBroker
 from town import MakeTown
 
@@ -12,6 +12,22 @@ async def test_mongodb_cut_from_one_of_two_workers(
     worker, _ = await town.open(2)
     await town.pay(20)
     await mongodb_cut_from(town, worker, "reset" if broker else "silent")
+    await town.progress()
+    await town.check()
+
+
+async def test_another_worker_publishes_when_the_relay_is_cut_from_kafka(
+    mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown
+) -> None:
+    kafka.start()
+    town = make_town(mongodb_uri, kafka, seed=31, wired=True)
+    await town.open(2)
+    await town.pay(20)
+    relay = await town.relay()
+    with cut(relay.kafka, "silent"):
+        await town.pay(20)
+        await town.progress(within=30)  # until it gives up, and its partitions are taken over
+        assert await town.relay() is not relay
     await town.progress()
     await town.check()
 

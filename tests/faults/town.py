@@ -86,6 +86,10 @@ class Worker:
         variables = [f"{name}={value}" for name, value in environment.items()]
         self._process = spawn(["env", *variables, sys.executable, WORKER], output=self._log)
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
     def order(self, ailment: str, value: object) -> None:
         """Let something befall it: see `worker.py`."""
         self._orders.write_text(f"{ailment}:{value}")
@@ -203,6 +207,17 @@ class Town:
         port = urlsplit(self._mongodb_uri).port
         assert port
         return port
+
+    async def relay(self) -> Worker:
+        """The worker that holds the relay's lease."""
+
+        async def holder() -> Worker | None:
+            row = await self.database["leases"].find_one({"_id": "relay"})
+            pid = int(row["holder"].split(":")[1]) if row else None
+            return next((worker for worker in self.workers if worker.pid == pid), None)
+
+        found: Worker = await until(holder, 20, "a relay")
+        return found
 
     async def retire(self, worker: Worker) -> None:
         """End a worker in order; it serves what it has begun."""
