@@ -1,5 +1,6 @@
 """MongoDB and Kafka are killed, wiped, made to step down and filled up under load."""
 
+import pytest
 from disk import Disk
 from faults import another_primary, disk_full, mongodb_restarted, without_broker
 from kafka_broker import JavaBroker, KafkaBroker
@@ -7,6 +8,8 @@ from replica_set import ReplicaSet
 from town import MakeTown
 
 from shared.mongod import Mongod
+
+pytestmark = pytest.mark.timeout(240)  # servers start slowly on a busy machine
 
 
 async def test_mongodb_restarted(own_mongod: Mongod, broker: KafkaBroker | None, make_town: MakeTown) -> None:
