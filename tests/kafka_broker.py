@@ -234,9 +234,10 @@ def _settings(listening: Sequence[str], advertised: Sequence[str], controller: s
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
         "auto.create.topics.enable": "false",
-        # After a SIGKILL the broker's old registration has to expire before it serves again.
-        "broker.session.timeout.ms": 3000,
-        "broker.heartbeat.interval.ms": 500,
+        # As in docker-compose.yml, which says why.
+        "offsets.topic.num.partitions": 1,
+        "broker.session.timeout.ms": 6000,
+        "broker.heartbeat.interval.ms": 1000,
     }
 
 
