@@ -18,7 +18,7 @@ from shared.archive import Archive, Archives
 from shared.events import Envelope
 from shared.log.broker import Broker
 from shared.log.interface import LoadCursors, Partition, Slice
-from shared.log.kafka_publisher import DEADLINE, REACH, Publisher, bounded, create_topics
+from shared.log.kafka_publisher import DEADLINE, Publisher, bounded, create_topics
 from shared.log.wire import from_record, source_of, topic_of
 from shared.store.lease import Lease
 
@@ -234,7 +234,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         if key in self._looked_back:
             return False
         self._looked_back.add(key)
-        end: int = (await bounded(self._consumer.end_offsets([tp]), REACH))[tp]
+        end: int = (await bounded(self._consumer.end_offsets([tp])))[tp]
         self._consumer.seek(tp, max(end - 1, 0))
         return True
 

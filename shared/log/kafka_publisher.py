@@ -25,8 +25,6 @@ from shared.telemetry import PUBLISH_LAG
 BATCH = 2000
 DEADLINE = 10.0
 """Seconds that any call to the broker may take."""
-REACH = 3.0
-"""Seconds within which a broker is reached, or not: a connection may have been opened into a cut."""
 ACKNOWLEDGED = 6.0
 """Seconds after which a batch that is not acknowledged is sent over another connection."""
 GIVE_UP, REST = 5.0, 1.5
@@ -80,7 +78,7 @@ async def create_topics(broker: Broker, topics: Sequence[str], replication: int)
     """Create the topics as declared here; those that exist are left alone."""
     admin = AIOKafkaAdminClient(**broker.options, request_timeout_ms=8000)
     try:
-        await bounded(admin.start(), REACH)
+        await bounded(admin.start())
         new = [NewTopic(topic, PARTITIONS, replication, topic_configs=TOPIC_CONFIG) for topic in topics]
         answer = await bounded(admin.create_topics(new))
         for error in answer.topic_errors:
@@ -185,7 +183,7 @@ class Publisher:
             metadata_max_age_ms=10_000,
         )
         self._producer = producer
-        await bounded(producer.start(), REACH)
+        await bounded(producer.start())
         await bounded(producer.partitions_for(self._topic))
 
     async def disconnect(self) -> None:
@@ -257,10 +255,10 @@ async def end_offsets(broker: Broker, topic: str) -> dict[int, int]:
     """Where each partition of a topic ends. Raises KafkaError or TimeoutError."""
     consumer = AIOKafkaConsumer(**broker.options, enable_auto_commit=False, request_timeout_ms=8_000)
     try:
-        await bounded(consumer.start(), REACH)
+        await bounded(consumer.start())
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
         consumer.assign(partitions)
-        ends = await bounded(consumer.end_offsets(partitions), REACH)
+        ends = await bounded(consumer.end_offsets(partitions))
         return {tp.partition: offset for tp, offset in ends.items()}
     finally:
         with suppress(Exception):
