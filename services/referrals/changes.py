@@ -37,7 +37,7 @@ async def change(
         if not had or referral.slot_id:
             return await store.commit(referral, answer)
         slot = await store.load(Slot, had)
-        slot.release(now(), referral.history[-1].by)  # an account is no name for a patient
+        slot.release(now(), referral.history[-1].by or by)  # not her account: see `actor`
         await store.commit_all(referral, slot, answer=answer)
         return answer(referral)
 

@@ -1,5 +1,6 @@
 """A patient reads all that is held about her, and is erased: what is kept for her is free again."""
 
+import pytest
 from referrals_desk import NAME, SUMMARY, Desk, Who, in_days
 
 
@@ -34,3 +35,14 @@ async def test_erased_she_is_in_no_queue_and_her_bed_is_free(desk: Desk) -> None
     await desk.done(Who.BREAST, f"/referrals/{other}/accept", {})
     offered = await desk.done(Who.BREAST, f"/referrals/{other}/offer-bed", {"admission_day": in_days(3)})
     assert offered["state"] == "bed_offered"
+
+
+@pytest.mark.parametrize("move", ["cancel", "release-consult", "erase"])
+async def test_a_slot_that_she_lets_go_of_does_not_name_her_account(desk: Desk, move: str) -> None:
+    slot = await desk.slot()
+    referral = await desk.booked(slot)
+    body = None if move == "erase" else {"why": "patient-asked"}
+    await desk.done(Who.PATIENT, f"/referrals/{referral}/{move}", body)
+    assert await desk.slot_state(slot) == ("open", "")
+    row = await desk.store.database["slots"].find_one({"_id": slot})
+    assert row and Who.PATIENT not in [step["by"] for step in row["history"]]
