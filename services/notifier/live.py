@@ -116,8 +116,8 @@ async def follow(live: Live, since: str | None) -> AsyncIterator[ServerSentEvent
         await live.refresh()
         seen = live.board.revision
         news = live.news
-        for event in _opening(live, since):
-            yield event
+        for told in _opening(live, since):
+            yield told
         loop = asyncio.get_running_loop()
         stale, beat = live.stale_since, loop.time() + HEARTBEAT
         while True:
@@ -127,9 +127,9 @@ async def follow(live: Live, since: str | None) -> AsyncIterator[ServerSentEvent
             seen = live.board.revision
             if stale != live.stale_since or loop.time() >= beat:
                 stale, beat = live.stale_since, loop.time() + HEARTBEAT
-                events.append(_event("heartbeat", live.freshness()))
-            for event in events:
-                yield event
+                events.append(event("heartbeat", live.freshness()))
+            for told in events:
+                yield told
 
 
 def _opening(live: Live, since: str | None) -> list[ServerSentEvent]:
@@ -139,7 +139,7 @@ def _opening(live: Live, since: str | None) -> list[ServerSentEvent]:
     assert reading is not None
     if vector is None or not reading.vector.reaches(vector):
         return _anew(live, "无法从此处续传 / this id cannot be resumed from")
-    return [*_delta(live, live.board.since(vector)), _event("heartbeat", live.freshness())]
+    return [*_delta(live, live.board.since(vector)), event("heartbeat", live.freshness())]
 
 
 def _changes(live: Live, seen: int) -> list[ServerSentEvent]:
@@ -149,22 +149,23 @@ def _changes(live: Live, seen: int) -> list[ServerSentEvent]:
 
 
 def _anew(live: Live, reason: str) -> list[ServerSentEvent]:
-    return [_event("reset", Reset(**live.freshness().model_dump(), reason=reason)), _snapshot(live)]
+    return [event("reset", Reset(**live.freshness().model_dump(), reason=reason)), _snapshot(live)]
 
 
 def _snapshot(live: Live) -> ServerSentEvent:
     whole = live.snapshot()
-    return _event("snapshot", whole, whole.id)
+    return event("snapshot", whole, whole.id)
 
 
 def _delta(live: Live, cells: list[Cell]) -> list[ServerSentEvent]:
     # All cells of one reading go in one event: if they shared an id over several, a client cut off
     # between them would come back with that id and miss the rest.
     fresh = live.freshness()
-    return [_event("delta", Delta(**fresh.model_dump(), cells=cells), fresh.id)] if cells else []
+    return [event("delta", Delta(**fresh.model_dump(), cells=cells), fresh.id)] if cells else []
 
 
-def _event(name: str, data: BaseModel, event_id: str | None = None) -> ServerSentEvent:
+def event(name: str, data: BaseModel, event_id: str | None = None) -> ServerSentEvent:
+    """One event of a stream."""
     return ServerSentEvent(data.model_dump_json(), event=name, id=event_id)
 
 

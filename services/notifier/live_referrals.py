@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from sse_starlette import ServerSentEvent
 
 from services.notifier.domain.referral_board import ReferralBoard
+from services.notifier.live import HEARTBEAT, event
 from services.notifier.queries.referral_board import read_board
 from shared.problems import Unavailable
 from shared.store.store import Store
 
 POLL = 1.0
 """Seconds for which a reading is good, however many watch."""
-HEARTBEAT = 15.0
 
 
 class Heartbeat(BaseModel):
@@ -50,7 +50,7 @@ class LiveReferrals:
 
 async def follow(live: LiveReferrals, shown: ReferralBoard) -> AsyncIterator[ServerSentEvent]:
     """`shown`, then every change of a figure, until the client goes away; in between, heartbeats."""
-    yield _event("snapshot", shown)
+    yield event("snapshot", shown)
     clock = asyncio.get_running_loop().time
     known, was_stale, beat = shown, False, clock() + HEARTBEAT
     while True:
@@ -62,10 +62,10 @@ async def follow(live: LiveReferrals, shown: ReferralBoard) -> AsyncIterator[Ser
             stale = True
         if _figures(known) != _figures(shown):
             shown = known
-            yield _event("snapshot", shown)
+            yield event("snapshot", shown)
         if stale != was_stale or clock() >= beat:
             was_stale, beat = stale, clock() + HEARTBEAT
-            yield _event("heartbeat", _heartbeat(known.as_of, stale))
+            yield event("heartbeat", _heartbeat(known.as_of, stale))
 
 
 def _heartbeat(as_of: datetime, stale: bool) -> Heartbeat:
@@ -74,7 +74,3 @@ def _heartbeat(as_of: datetime, stale: bool) -> Heartbeat:
 
 def _figures(board: ReferralBoard) -> BaseModel:
     return board.model_copy(update={"as_of": None})
-
-
-def _event(name: str, data: BaseModel) -> ServerSentEvent:
-    return ServerSentEvent(data.model_dump_json(), event=name)
