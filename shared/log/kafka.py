@@ -24,6 +24,10 @@ from shared.store.lease import Lease
 
 HEAL = 2000
 """Events read from the archive at a time to fill a gap."""
+LOOK = 2
+"""Seconds for a look at a topic over a connection that is already there; it is as good as dead otherwise."""
+STOP = 3
+"""Seconds for leaving a group: over a dead connection that goes unheard, and the session ends by itself."""
 log = structlog.get_logger()
 
 
@@ -234,7 +238,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         if key in self._looked_back:
             return False
         self._looked_back.add(key)
-        end: int = (await bounded(self._consumer.end_offsets([tp])))[tp]
+        end: int = (await bounded(self._consumer.end_offsets([tp]), LOOK))[tp]
         self._consumer.seek(tp, max(end - 1, 0))
         return True
 
@@ -248,4 +252,4 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
 async def _stop(consumer: Any) -> None:
     with suppress(KafkaError, OSError, TimeoutError):
-        await bounded(consumer.stop(), 5)
+        await bounded(consumer.stop(), STOP)

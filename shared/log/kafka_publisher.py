@@ -25,6 +25,9 @@ from shared.telemetry import PUBLISH_LAG
 BATCH = 2000
 DEADLINE = 10.0
 """Seconds that any call to the broker may take."""
+REACH = 4_000
+"""Milliseconds for each step of reaching a broker with a client that is thrown away afterwards. The
+client's own limit: what is cancelled in the middle of connecting leaves its socket open."""
 ACKNOWLEDGED = 6.0
 """Seconds after which a batch that is not acknowledged is sent over another connection."""
 GIVE_UP, REST = 5.0, 1.5
@@ -76,7 +79,7 @@ class Published:
 
 async def create_topics(broker: Broker, topics: Sequence[str], replication: int) -> None:
     """Create the topics as declared here; those that exist are left alone."""
-    admin = AIOKafkaAdminClient(**broker.options, request_timeout_ms=8000)
+    admin = AIOKafkaAdminClient(**broker.options, request_timeout_ms=REACH)
     try:
         await bounded(admin.start())
         new = [NewTopic(topic, PARTITIONS, replication, topic_configs=TOPIC_CONFIG) for topic in topics]
@@ -253,7 +256,7 @@ class Publisher:
 
 async def end_offsets(broker: Broker, topic: str) -> dict[int, int]:
     """Where each partition of a topic ends. Raises KafkaError or TimeoutError."""
-    consumer = AIOKafkaConsumer(**broker.options, enable_auto_commit=False, request_timeout_ms=8_000)
+    consumer = AIOKafkaConsumer(**broker.options, enable_auto_commit=False, request_timeout_ms=REACH)
     try:
         await bounded(consumer.start())
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
