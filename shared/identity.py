@@ -6,6 +6,7 @@ HMAC over a public key, is refused before a key is looked at.
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +16,7 @@ import jwt
 import structlog
 from cachetools import TTLCache
 
+from shared.divisions import division
 from shared.problems import Problem, Unavailable
 from shared.settings import Settings
 
@@ -23,7 +25,7 @@ REQUIRED = ("exp", "iss", "aud", "sub")
 FRESH = 600.0
 """Seconds after which the issuer's keys are fetched again: one that was withdrawn lives no longer here."""
 ASK_AGAIN = 5.0
-"""Seconds between fetches for the sake of a key we do not know."""
+"""Seconds between attempts to fetch: neither unknown keys nor an issuer that hangs hold requests up."""
 REMEMBERED = 60
 """Seconds for which a checked token is not checked again."""
 LOCAL_ISSUER = "jinguo_local_issuer"
@@ -119,7 +121,7 @@ class Identity:
             id=claims["sub"],
             roles=frozenset(Role(role) for role in given if role in known),
             org_unit=_at(claims, named.oidc_org_unit_claim),
-            division=_at(claims, named.oidc_division_claim),
+            division=_division(_at(claims, named.oidc_division_claim)),
             department=_at(claims, named.oidc_department_claim),
             phone=claims.get("phone_number") if claims.get("phone_number_verified") else None,
         )
@@ -142,6 +144,14 @@ def _at(claims: dict[str, Any], path: str) -> Any:
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found
+
+
+def _division(claimed: Any) -> str | None:
+    """A known code, or None: a mere prefix of codes would reach all that begins with it."""
+    try:
+        return division(claimed).code if isinstance(claimed, str) else None
+    except LookupError:
+        return None
 
 
 def _reason(error: jwt.InvalidTokenError) -> str:
@@ -167,32 +177,30 @@ class Keys:
         self._http = httpx.AsyncClient(timeout=settings.command_timeout, follow_redirects=False)
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = float("-inf")
+        self._tried = float("-inf")
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str | None) -> jwt.PyJWK:
         """The key with this id. Raises Unauthenticated (`key`), Unavailable."""
         if kid is None:
             raise Unauthenticated("key")
-        age = time.monotonic() - self._fetched
-        if age > FRESH or (kid not in self._keys and age > ASK_AGAIN):
-            await self._refresh(kid)
-        if kid not in self._keys:
-            raise Unauthenticated("key")
-        return self._keys[kid]
-
-    async def _refresh(self, kid: str) -> None:
-        """Fetch; while the issuer is away, go on with the keys we have."""
-        try:
-            await self.fetch()
-        except Unavailable:
-            if kid not in self._keys:
-                raise
+        at = time.monotonic()
+        wanted = kid not in self._keys or at - self._fetched > FRESH
+        if wanted and (not self._keys or at - self._tried > ASK_AGAIN):
+            with suppress(Unavailable):  # while the issuer is away, the keys we have go on working
+                await self.fetch()
+        if kid in self._keys:
+            return self._keys[kid]
+        raise self._away() if self._fetched < self._tried else Unauthenticated("key")
 
     async def fetch(self) -> None:
-        """Ask the issuer. Raises Unavailable, ProductionRefused."""
+        """Ask the issuer; who asks while somebody does shares the outcome. Raises Unavailable,
+        ProductionRefused."""
         asked = time.monotonic()
         async with self._fetching:
-            if self._fetched > asked:  # somebody else just did
+            if self._tried > asked:
+                if self._fetched < self._tried:
+                    raise self._away()
                 return
             try:
                 about = await self._get(f"{self._issuer}/.well-known/openid-configuration")
@@ -200,9 +208,14 @@ class Keys:
                     raise ProductionRefused(f"{self._issuer} is the local issuer of made-up people")
                 found = jwt.PyJWKSet.from_dict(await self._get(about["jwks_uri"]))
             except (httpx.HTTPError, ValueError, KeyError, jwt.PyJWKSetError) as error:
-                raise Unavailable("无法核对身份 / The issuer of tokens cannot be reached") from error
+                self._tried = time.monotonic()
+                raise self._away() from error
             self._keys = {key.key_id: key for key in found.keys if key.key_id}
-            self._fetched = time.monotonic()
+            self._fetched = self._tried = time.monotonic()
+
+    @staticmethod
+    def _away() -> Unavailable:
+        return Unavailable("无法核对身份 / The issuer of tokens cannot be reached")
 
     async def _get(self, url: str) -> dict[str, Any]:
         answer = await self._http.get(url)

@@ -1,5 +1,6 @@
 """Tokens: whose are believed, and which are refused before anything else is looked at."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from issuing import Issuing, issuing
 
 from jinguo.issuer import Person
+from shared.access import reaches
 from shared.host import Host
 from shared.identity import Identity, ProductionRefused, Role, Unauthenticated
 from shared.problems import Unavailable
@@ -145,6 +147,46 @@ async def test_while_the_issuer_is_away_known_keys_hold_and_others_are_unavailab
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
     with pytest.raises(Unavailable):
         await identity.caller(issuer.token(OFFICER))
+
+
+async def test_an_issuer_that_hangs_holds_up_one_look_and_no_more(
+    issuer: Issuing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Identity(Settings(oidc_issuer=issuer.url, command_timeout=0.3))
+    await found.caller(issuer.token(OFFICER))
+    issuer.stop()
+    asked = 0
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", int(issuer.url.rpartition(":")[2]))
+    monkeypatch.setattr("shared.identity.FRESH", 0.0)  # as if the keys were ten minutes old
+    monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
+    callers = await asyncio.gather(*(found.caller(issuer.token(OFFICER)) for _ in range(20)))
+    monkeypatch.setattr("shared.identity.ASK_AGAIN", 60.0)
+    callers += await asyncio.gather(*(found.caller(issuer.token(OFFICER)) for _ in range(20)))
+    assert {caller.division for caller in callers} == {"330802"}
+    assert asked == 1
+    issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
+    with pytest.raises(Unavailable):  # not a wrong token: we cannot know
+        await found.caller(issuer.token(OFFICER))
+    assert asked == 1
+    await found.close()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("claimed", ["", "33", "3308", "999999", 330802, ["330802"]])
+async def test_a_division_that_is_none_reaches_nothing(
+    identity: Identity, issuer: Issuing, claimed: Any
+) -> None:
+    caller = await identity.caller(issuer.token(OFFICER, division=claimed))
+    assert caller.division is None
+    assert not reaches(caller, "330802")
 
 
 def test_production_shows_nobody_the_messages_sent() -> None:
