@@ -54,6 +54,11 @@ class Patient(NamedTuple):
     state: str
     body: dict[str, Any]
 
+    @property
+    def subject(self) -> str:
+        """Who she is to the issuer."""
+        return f"patient-of-{self.key}"
+
 
 def patients(count: int, run: str) -> list[Patient]:
     """So many, spread evenly over the states, departments and counties. The same `run`, the same people."""
@@ -101,7 +106,7 @@ class Channel:
     async def walk(self, patient: Patient) -> None:
         """From the request to the state that the patient is to be in."""
         own = await self._token(
-            Person(role=Role.RESIDENT, subject=patient.key, phone=f"+86{patient.body['phone']}")
+            Person(role=Role.RESIDENT, subject=patient.subject, phone=f"+86{patient.body['phone']}")
         )
         asked = await self._api.post("/referrals/referrals", patient.body, patient.key, headers=own)
         department = patient.body["department"]

@@ -4,7 +4,6 @@ Services know nothing of each other: this asks each of them, in the caller's nam
 """
 
 import asyncio
-from typing import Any
 
 import httpx
 from starlette.requests import Request
@@ -39,26 +38,28 @@ class Me:
         return await self._all(request, "POST", "/me/erase")
 
     async def _all(self, request: Request, method: str, path: str) -> JSONResponse:
-        """All answers in one, by service; a refusal of one is the answer. Raises Unavailable."""
+        """All answers in one, by service; a refusal of one is the answer.
+
+        Raises Unavailable while any is away; `answered` says by which of them it is done.
+        """
         headers = {"Authorization": request.headers.get("authorization", "")}
         async with httpx.AsyncClient(base_url=self._gateway, headers=headers, timeout=self._timeout) as http:
             answers = await asyncio.gather(
                 *(self._one(http, method, f"/{service}{path}") for service in self._services)
             )
-        refused = [answer for answer in answers if answer.status_code in PASSED_ON]
+        came = {s: answer for s, answer in zip(self._services, answers, strict=True) if answer is not None}
+        if len(came) < len(answers):
+            raise Unavailable(answered=sorted(came))
+        refused = [answer for answer in came.values() if answer.status_code in PASSED_ON]
         if refused:
             kept = {"WWW-Authenticate": "Bearer"} if refused[0].status_code == 401 else {}
             return JSONResponse(refused[0].json(), refused[0].status_code, kept, problems.MEDIA_TYPE)
-        found: dict[str, Any] = {
-            service: answer.json() for service, answer in zip(self._services, answers, strict=True)
-        }
-        return JSONResponse(found)
+        return JSONResponse({service: answer.json() for service, answer in came.items()})
 
-    async def _one(self, http: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
+    async def _one(self, http: httpx.AsyncClient, method: str, path: str) -> httpx.Response | None:
+        """A service's answer; None when it is away."""
         try:
             answer = await http.request(method, path)
-        except httpx.HTTPError as error:
-            raise Unavailable() from error
-        if answer.is_error and answer.status_code not in PASSED_ON:
-            raise Unavailable()
-        return answer
+        except httpx.HTTPError:
+            return None
+        return None if answer.is_error and answer.status_code not in PASSED_ON else answer

@@ -40,15 +40,24 @@ class PersonalData:
     held: Callable[[Store, Caller], Awaitable[list[Held]]]
     mark: Callable[[Store, Held], Awaitable[None]]
     """After the keys are gone: nothing is left to match by, and an event says so. It can be repeated."""
+    own_keys: bool = True
+    """Whether the persons were made by this service. Another's are only forgotten here: their keys are
+    what that service's records need, and it alone deletes them."""
+
+
+SELF = "self"
+"""Who asked for it, in the proof: a person's account is personal and is not written there."""
 
 
 class Erasure(Document):
-    """The proof of what was erased: how much of which kind, and when. The id is the person's."""
+    """The proof of what was erased: how much of which kind, when, and who asked for it. The id is the
+    person's."""
 
     collection: ClassVar[str] = "erasures"
 
     records: dict[str, int]
     at: datetime
+    by: str = SELF
 
 
 class HeldView(BaseModel):
@@ -64,6 +73,7 @@ class ErasureView(BaseModel):
     person: PersonId
     records: dict[str, int]
     at: datetime
+    by: str
 
 
 def router(data: PersonalData) -> APIRouter:
@@ -82,21 +92,28 @@ def router(data: PersonalData) -> APIRouter:
 
 
 async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
-    erasure = await erase_keys(store, held.person, held.counts)
+    proof = await _proven(store, held.person, held.counts, SELF)
+    if data.own_keys:
+        await store.vault.erase(held.person)
     await data.mark(store, held)
-    return ErasureView(person=held.person, records=erasure.records, at=erasure.at)
+    return ErasureView(person=held.person, **proof.model_dump(include={"records", "at", "by"}))
 
 
-async def erase_keys(store: Store, person: PersonId, records: dict[str, int]) -> Erasure:
+async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by: str = SELF) -> None:
     """Leave the proof, then delete the keys: after a crash in between, whoever asks again finds the rest.
 
     What the caller is matched by must go after this, so that the request can be repeated. `records`:
-    how much of which kind. Raises Unavailable.
+    how much of which kind; `by`: who asked for it. Raises Unavailable.
     """
-    erasure = Erasure(id=person, records=records, at=now())
-    try:
-        await store.commit(erasure)
-    except AlreadyExists:
-        erasure = await store.load(Erasure, person)
+    await _proven(store, person, records, by)
     await store.vault.erase(person)
-    return erasure
+
+
+async def _proven(store: Store, person: PersonId, records: dict[str, int], by: str) -> Erasure:
+    """The proof; that of the first time where there is one."""
+    proof = Erasure(id=person, records=records, at=now(), by=by)
+    try:
+        await store.commit(proof)
+    except AlreadyExists:
+        return await store.load(Erasure, person)
+    return proof

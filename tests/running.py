@@ -111,6 +111,20 @@ def a_form(number: int) -> dict[str, Any]:
     }
 
 
+def a_request(**changes: Any) -> dict[str, Any]:
+    """What a patient of the green channel fills in."""
+    return {
+        "department": "breast",
+        "county": "330802",
+        "name": "周桂花",
+        "phone": "13857001234",
+        "delayed_since": "2020-02-01",
+        "summary": "左乳外上象限肿块3厘米，穿刺提示恶性",
+        "health_consent": True,
+        "hospital_consent": True,
+    } | changes
+
+
 def slug(answer: httpx.Response) -> str:
     """The slug of a problem's type; what is no problem document fails the test."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text

@@ -22,29 +22,31 @@ from .domain.states import Why
 A = TypeVar("A", bound=BaseModel)
 Load = Callable[[], Awaitable[Referral]]
 """Reads the referral that the caller may change, anew at every attempt."""
+Who = Callable[[Referral], str]
+"""Who acts on it, as its history says: never a patient's account."""
 Answer = Callable[[Referral], A]
 
 
 async def change(
-    store: Store, load: Load, rule: Callable[[Referral], object], by: str, answer: Answer[A]
+    store: Store, load: Load, rule: Callable[[Referral, str], object], who: Who, answer: Answer[A]
 ) -> A:
     """Apply a rule; a slot that it lets go of is open again in the same transaction."""
 
     async def once() -> A:
         referral = await load()
-        had = referral.slot_id
-        rule(referral)
+        had, by = referral.slot_id, who(referral)
+        rule(referral, by)
         if not had or referral.slot_id:
             return await store.commit(referral, answer)
         slot = await store.load(Slot, had)
-        slot.release(now(), referral.history[-1].by or by)  # not her account: see `actor`
+        slot.release(now(), by)
         await store.commit_all(referral, slot, answer=answer)
         return answer(referral)
 
     return await repeated(once)
 
 
-async def offer_bed(store: Store, load: Load, admission_day: date, by: str, answer: Answer[A]) -> A:
+async def offer_bed(store: Store, load: Load, admission_day: date, who: Who, answer: Answer[A]) -> A:
     """Offer the lowest free bed. The ward is committed too, so that its number of beds is that of now.
 
     Raises NoBedFree, and what the rule raises.
@@ -54,18 +56,19 @@ async def offer_bed(store: Store, load: Load, admission_day: date, by: str, answ
         referral = await load()
         ward = await queries.ward_of(store, referral.department)
         bed = ward.free_bed(await queries.taken_beds(store, referral.department))
-        referral.offer_bed(bed, admission_day, now(), by)
+        referral.offer_bed(bed, admission_day, now(), who(referral))
         await store.commit_all(referral, ward, answer=answer)
         return answer(referral)
 
     return await repeated(once, "beds")
 
 
-async def book_consult(store: Store, load: Load, slot_id: str, by: str, answer: Answer[A]) -> A:
+async def book_consult(store: Store, load: Load, slot_id: str, who: Who, answer: Answer[A]) -> A:
     """Book a slot. Raises SlotTaken, OtherDepartment, TooLate, and what the rule raises."""
 
     async def once() -> A:
         referral, slot, at = await load(), await store.load(Slot, slot_id), now()
+        by = who(referral)
         referral.book_consult(slot.id, slot.starts_at, at, by)
         slot.book(referral.id, referral.department, at, by)
         await store.commit_all(referral, slot, answer=answer)
@@ -74,12 +77,12 @@ async def book_consult(store: Store, load: Load, slot_id: str, by: str, answer: 
     return await repeated(once)
 
 
-async def reschedule(store: Store, load: Load, slot_id: str, by: str, answer: Answer[A]) -> A:
+async def reschedule(store: Store, load: Load, slot_id: str, who: Who, answer: Answer[A]) -> A:
     """Move to another slot in one step: she never has two of them, or none. Raises as `book_consult`."""
 
     async def once() -> A:
         referral, slot, at = await load(), await store.load(Slot, slot_id), now()
-        had = referral.slot_id
+        had, by = referral.slot_id, who(referral)
         referral.reschedule(slot.id, slot.starts_at, at, by)
         before = await store.load(Slot, had)
         before.release(at, by)
@@ -91,12 +94,12 @@ async def reschedule(store: Store, load: Load, slot_id: str, by: str, answer: An
     return await repeated(once)
 
 
-async def consult(store: Store, load: Load, opinion: str | None, by: str, answer: Answer[A]) -> A:
+async def consult(store: Store, load: Load, opinion: str | None, who: Who, answer: Answer[A]) -> A:
     """The consult took place: the slot is used up with it."""
 
     async def once() -> A:
         referral = await load()
-        had = referral.slot_id
+        had, by = referral.slot_id, who(referral)
         referral.consult(opinion, now(), by)
         slot = await store.load(Slot, had)
         slot.use(now(), by)

@@ -41,7 +41,11 @@ async def mark(store: Store, held: Held) -> None:
         async def load(referral_id: str = row["id"]) -> Referral:
             return await store.load(Referral, referral_id)
 
-        await changes.change(store, load, lambda referral: referral.erase(now()), PATIENT, lambda _: _Done())
+        await changes.change(store, load, _erase, lambda _: PATIENT, lambda _: _Done())
+
+
+def _erase(referral: Referral, by: str) -> None:
+    referral.erase(now(), by)
 
 
 personal_data = PersonalData(held, mark)

@@ -10,7 +10,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from running import COMMUNITY, a_campaign, a_form, bearer, flow_settings, serving, slug
+from running import COMMUNITY, a_campaign, a_form, a_request, bearer, flow_settings, serving, slug
 from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
@@ -83,10 +83,7 @@ def a_referral(url: str) -> dict[str, str]:
             answer = http.post(path, json=body, headers=bearer(url, **caller))
             return str(answer.raise_for_status().json()["id"])
 
-        request = {"department": "breast", "county": "330802", "name": "周桂花", "phone": "13857000001"}
-        request |= {"delayed_since": "2020-02-01", "summary": "乳房肿块"}
-        consent = {"health_consent": True, "hospital_consent": True}
-        referral = made(PATIENT, "/referrals", request | consent)
+        referral = made(PATIENT, "/referrals", a_request())
         made(COORDINATOR, f"/referrals/{referral}/triage", {"urgency": "routine"})
         made(CLINICIAN, f"/referrals/{referral}/accept", {})
         slot = {"starts_at": a_campaign()["closes_at"], "minutes": 30, "link": "https://consult.example/1"}

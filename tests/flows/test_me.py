@@ -2,12 +2,13 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import httpx
 from canaries import records
 from rich.console import Console
-from running import bearer, serving
+from running import a_request, bearer, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
@@ -15,6 +16,7 @@ from jinguo.operations import audit, settled
 from shared.events import Event, decode
 from shared.identity import Role
 from shared.log.wire import from_record
+from shared.store.driver import connect
 
 HOUSEHOLDS, SEED = 5, 11
 
@@ -24,7 +26,7 @@ async def test_what_is_held_is_read_in_one_document_and_erased_everywhere(platfo
         assert await demo.run(url, HOUSEHOLDS, SEED, Console(file=io.StringIO()))
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             assert (await http.get("/me")).status_code == 401
-            assert (await http.get("/me", headers=bearer(url))).status_code == 403
+            assert (await http.get("/me", headers=bearer(url))).status_code == 403  # an officer
             [campaign, *_] = (await http.get("/pledges/campaigns")).json()
             form = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0].form
             mine = bearer(url, Role.RESIDENT, None, phone=f"+86{form['phone']}")
@@ -54,6 +56,49 @@ async def test_what_is_held_is_read_in_one_document_and_erased_everywhere(platfo
     drift, compared = await audit(platform)
     assert drift == [] and compared
     await nothing_opens(platform, pledge)
+
+
+async def test_who_has_an_account_only_is_told_by_all_and_erased(mongodb_uri: str, tmp_path: Path) -> None:
+    """Neither a phone that was never verified nor one from abroad keeps a person from her rights."""
+    with serving(flow_settings(mongodb_uri, tmp_path)) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            for scopes in ({}, {"phone": "+4915112345678"}):
+                mine = bearer(url, Role.RESIDENT, None, subject=f"patient{len(scopes)}", **scopes)
+                asked = await http.post("/referrals/referrals", json=a_request(), headers=mine)
+                assert asked.status_code == 201, asked.text
+                [held] = (await read(http, mine))["referrals"]
+                assert held["records"]["referrals"][0]["name"] == "周桂花"
+                proof = (await http.post("/me/erase", headers=mine)).raise_for_status().json()
+                assert [p["person"] for p in proof["referrals"]] == [held["person"]]
+                assert not any((await read(http, mine)).values())
+
+
+async def test_who_forgets_a_phone_does_not_destroy_what_another_service_holds(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    settings = flow_settings(mongodb_uri, tmp_path)
+    client = connect(mongodb_uri)
+    platform = Platform(client, settings)
+    with serving(settings) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            coordinator = bearer(url, Role.COORDINATOR, None)
+            asked = await http.post("/referrals/referrals", json=a_request(), headers=coordinator)
+            clinical = f"/referrals/referrals/{asked.json()['id']}/clinical"
+            assert await settled(platform, 60)
+            hers = bearer(url, Role.RESIDENT, None, phone="+8613857001234")
+            [inbox] = (await http.get("/notifier/inboxes", headers=hers)).json()
+            proof = (await http.post("/notifier/me/erase", headers=hers)).raise_for_status().json()
+            assert [(p["person"], p["by"]) for p in proof] == [(inbox, "self")]
+            assert (await http.get("/notifier/inboxes", headers=hers)).json() == []
+            department = bearer(url, Role.CLINICIAN, None, department="breast")
+            assert (await http.get(clinical, headers=department)).json()["name"] == "周桂花"
+
+            erased = await http.post(clinical.replace("clinical", "erase"), headers=coordinator)
+            assert erased.is_success, erased.text
+            assert (await http.get(clinical, headers=department)).json()["name"] is None
+    kept = await platform.stores["referrals"].database["erasures"].find_one({"_id": inbox})
+    assert kept and kept["by"] == "coordinator"
+    client.close()
 
 
 async def boxes_that_open(platform: Platform, person: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from canaries import Finder
-from running import bearer, serving
+from running import a_request, bearer, serving
 
 from jinguo import demo_referrals
 from jinguo.connection import Platform
@@ -16,7 +16,7 @@ from jinguo.operations import settled
 from shared.identity import Role
 from shared.settings import Settings
 
-NAME, PHONE = "周金丝雀", "19876501234"
+NAME, PHONE, SUBJECT = "周金丝雀", "19876501234", "patient-of-canary"
 SUMMARY, OPINION = "金丝雀样肿块三厘米", "金丝雀征阳性，建议手术"
 REASON = "金丝雀患者昏迷，须立即查阅病历"
 CLINICAL = (SUMMARY, OPINION, REASON)
@@ -31,17 +31,7 @@ def with_opinions(step: Step) -> Step:
 
 
 def patient(number: int, state: str) -> Patient:
-    body = {
-        "department": "breast",
-        "county": "330802",
-        "name": NAME,
-        "phone": PHONE,
-        "delayed_since": "2020-02-01",
-        "summary": SUMMARY,
-        "health_consent": True,
-        "hospital_consent": True,
-    }
-    return Patient(f"canary-{number}", state, body)
+    return Patient(f"canary-{number}", state, a_request(name=NAME, phone=PHONE, summary=SUMMARY))
 
 
 async def test_nothing_of_a_patient_lies_in_clear_anywhere(
@@ -52,7 +42,7 @@ async def test_nothing_of_a_patient_lies_in_clear_anywhere(
 ) -> None:
     monkeypatch.setattr(demo_referrals, "BEGINS_IN", timedelta(seconds=1))
     monkeypatch.setattr(demo_referrals, "PATHS", {s: tuple(map(with_opinions, PATHS[s])) for s in STATES})
-    finder, clinical = Finder(NAME, PHONE, *CLINICAL), Finder(*CLINICAL)
+    finder, clinical = Finder(NAME, PHONE, SUBJECT, *CLINICAL), Finder(*CLINICAL)
     with serving(settings) as url:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             channel = Channel(Api(http), url)
@@ -80,7 +70,7 @@ async def test_nothing_of_a_patient_lies_in_clear_anywhere(
 
 
 def her(url: str, number: int) -> dict[str, str]:
-    return bearer(url, Role.RESIDENT, None, subject=f"canary-{number}", phone=f"+86{PHONE}")
+    return bearer(url, Role.RESIDENT, None, subject=f"{SUBJECT}-{number}", phone=f"+86{PHONE}")
 
 
 async def emergencies_and_errors(http: httpx.AsyncClient, url: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from running import bearer, eventually, flow_settings, serving
+from running import a_request, bearer, eventually, flow_settings, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, replay, settled
@@ -82,16 +82,8 @@ def in_days(days: int) -> str:
 
 def accepted(flow: Flow, number: int) -> str:
     """Patient `number` has asked, and stands in the department's queue."""
-    request = {
-        "department": "breast",
-        "county": ("330802", "330803")[number % 2],
-        "name": "周桂花",
-        "phone": phone(number),
-        "delayed_since": "2020-02-01",
-        "summary": SUMMARY,
-        "health_consent": True,
-        "hospital_consent": True,
-    }
+    county = ("330802", "330803")[number % 2]
+    request = a_request(county=county, phone=phone(number), summary=SUMMARY)
     referral = str(flow.post(f"p{number}", "/referrals", request)["id"])
     flow.post("coordinator", f"/referrals/{referral}/triage", {"urgency": "routine"})
     flow.post("breast", f"/referrals/{referral}/accept", {})

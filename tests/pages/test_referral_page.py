@@ -1,7 +1,7 @@
 """The referral dashboard as those who answer for the green channel see it."""
 
 from playwright.async_api import Locator, expect
-from running import bearer
+from running import a_request, bearer
 from sights import PATIENCE, Sight
 
 from shared.identity import Role
@@ -12,16 +12,7 @@ TITLE = "女性健康绿色通道 · 看板"
 
 async def asks(sight: Sight, number: int) -> None:
     """A patient asks for a referral."""
-    body = {
-        "department": "breast",
-        "county": "330802",
-        "name": "王小明",
-        "phone": f"1385700{number:04d}",
-        "delayed_since": "2020-02-01",
-        "summary": "待进一步检查",
-        "health_consent": True,
-        "hospital_consent": True,
-    }
+    body = a_request(phone=f"1385700{number:04d}")
     phone = {"subject": f"page-{number}", "phone": f"+86{body['phone']}"}
     headers = bearer(sight.site.url, Role.RESIDENT, None, **phone)
     answer = await sight.http.post("/referrals/referrals", json=body, headers=headers)

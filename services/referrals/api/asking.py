@@ -10,7 +10,7 @@ from services.referrals import queries
 from services.referrals.domain.reading import View
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.states import Why
-from services.referrals.opening import open_record, read_by
+from services.referrals.opening import MOST_SHOWN, open_record, read_by
 from services.referrals.patients import patient_key
 from shared.access import Role
 from shared.clock import now
@@ -21,7 +21,7 @@ from shared.service import StoreDep
 from shared.views import Body, Phone, tagged
 
 from . import handling
-from .callers import Asking, Patient, reached
+from .callers import Asking, Patient, actor, reached
 from .handling import At
 from .views import Clinical, Name, PatientView, ReadingView, StepView, a_county
 
@@ -92,6 +92,7 @@ async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
 async def erase(referral_id: str, caller: Asking, store: StoreDep, at: At) -> StepView:
     referral = await reached(store, caller, BY_PHONE, referral_id, at.if_match)
-    readings, _ = await read_by(store, referral.id)
-    await erase_keys(store, referral.patient, {"referrals": 1, "readings": len(readings)})
-    return await at.change(caller, BY_PHONE, lambda referral, now, _: referral.erase(now))
+    readings = await queries.readings(store, referral.id, MOST_SHOWN)
+    records, by = {"referrals": 1, "readings": len(readings)}, actor(store, caller, referral)
+    await erase_keys(store, referral.patient, records, by)
+    return await at.change(caller, BY_PHONE, lambda referral, now, by: referral.erase(now, by))

@@ -39,38 +39,37 @@ class Handling:
     ) -> StepView:
         """Apply a rule. `opened`: it writes a personal field, and the others are to stay."""
 
-        def apply(referral: Referral) -> None:
-            rule(referral, now(), actor(self.store, caller, referral))
+        def apply(referral: Referral, by: str) -> None:
+            rule(referral, now(), by)
 
-        view = await changes.change(
-            self.store, self._load(caller, as_, opened), apply, caller.id, StepView.of
-        )
-        return tagged(self.response, view)
+        load, who = self._load(caller, as_, opened), self._who(caller)
+        return tagged(self.response, await changes.change(self.store, load, apply, who, StepView.of))
 
     async def offer_bed(self, caller: Caller, admission_day: date) -> StepView:
         """Offer the lowest free bed."""
-        load = self._load(caller, CLINICIAN)
-        view = await changes.offer_bed(self.store, load, admission_day, caller.id, StepView.of)
+        load, who = self._load(caller, CLINICIAN), self._who(caller)
+        view = await changes.offer_bed(self.store, load, admission_day, who, StepView.of)
         return tagged(self.response, view)
 
     async def book(self, caller: Caller, slot_id: str) -> StepView:
         """Book a consult slot."""
-        load = self._load(caller, COORDINATOR | CLINICIAN)
-        return tagged(
-            self.response, await changes.book_consult(self.store, load, slot_id, caller.id, StepView.of)
-        )
+        load, who = self._load(caller, COORDINATOR | CLINICIAN), self._who(caller)
+        view = await changes.book_consult(self.store, load, slot_id, who, StepView.of)
+        return tagged(self.response, view)
 
     async def reschedule(self, caller: Caller, slot_id: str) -> StepView:
         """Move to another slot."""
-        load = self._load(caller, COORDINATOR | CLINICIAN)
-        return tagged(
-            self.response, await changes.reschedule(self.store, load, slot_id, caller.id, StepView.of)
-        )
+        load, who = self._load(caller, COORDINATOR | CLINICIAN), self._who(caller)
+        view = await changes.reschedule(self.store, load, slot_id, who, StepView.of)
+        return tagged(self.response, view)
 
     async def consult(self, caller: Caller, opinion: str | None) -> StepView:
         """The consult took place."""
-        load = self._load(caller, CLINICIAN, opened=opinion is not None)
-        return tagged(self.response, await changes.consult(self.store, load, opinion, caller.id, StepView.of))
+        load, who = self._load(caller, CLINICIAN, opened=opinion is not None), self._who(caller)
+        return tagged(self.response, await changes.consult(self.store, load, opinion, who, StepView.of))
+
+    def _who(self, caller: Caller) -> changes.Who:
+        return lambda referral: actor(self.store, caller, referral)
 
     def _load(
         self, caller: Caller, as_: frozenset[Role], opened: bool = False

@@ -243,13 +243,13 @@ class Referral(Document):
             self.resume(now, SYSTEM)
         self.deadline = None
 
-    def erase(self, now: datetime) -> None:
+    def erase(self, now: datetime, by: str) -> None:
         """Forget the patient: what still runs ends with her consent, and nothing is left to match by."""
         legal = REFERRAL.legal(self.state)
         if "cancel" in legal:
-            self.cancel(Why.CONSENT_WITHDRAWN, now, PATIENT)
+            self.cancel(Why.CONSENT_WITHDRAWN, now, by)
         elif "fail" in legal:
-            self.fail(Why.CONSENT_WITHDRAWN, now, PATIENT)
+            self.fail(Why.CONSENT_WITHDRAWN, now, by)
         self.patient_key = ""
         who = {"referral_id": self.id, "patient": self.patient, "department": self.department}
         self.record(events.PatientErased(division=self.division, day=local_day(now), **who))

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import orjson
 from issuing import Issuing
+from running import a_request
 
 from services.referrals.app import service
 from shared.clock import now
@@ -18,9 +19,8 @@ from shared.host import Host
 from shared.identity import Role
 from shared.store.store import Store
 
-SUMMARY = "左乳外上象限肿块3厘米，穿刺提示恶性"
 OPINION = "建议新辅助化疗后手术"
-NAME, PHONE = "周桂花", "13857001234"
+NAME, PHONE, SUMMARY = (a_request()[field] for field in ("name", "phone", "summary"))
 _links = count(1)
 
 
@@ -43,20 +43,6 @@ ROLES = {
     Who.THYROID: Role.CLINICIAN,
     Who.DATA_OFFICER: Role.DATA_OFFICER,
 }
-
-
-def a_request(**changes: Any) -> dict[str, Any]:
-    """What a patient fills in."""
-    return {
-        "department": "breast",
-        "county": "330802",
-        "name": NAME,
-        "phone": PHONE,
-        "delayed_since": "2020-02-01",
-        "summary": SUMMARY,
-        "health_consent": True,
-        "hospital_consent": True,
-    } | changes
 
 
 def problem(answer: httpx.Response) -> str:
