@@ -16,7 +16,7 @@ from shared.identity import Caller, Identity, Role, Unauthenticated
 from shared.problems import Problem
 from shared.rates import Rates
 
-__all__ = ["Caller", "Forbidden", "Role", "Rule", "anyone", "may", "reaches"]
+__all__ = ["Caller", "Forbidden", "MaybeCaller", "Role", "Rule", "anyone", "may", "reaches"]
 
 SYSTEM_SHARE = 1000
 """Another city system speaks for many: it may ask so many times as often as a person."""
@@ -50,18 +50,28 @@ class _Roles(Rule):
         return caller
 
 
+async def _caller_if_any(request: Request, given: _Given) -> Caller | None:
+    if given is None:
+        return None
+    identity: Identity = request.app.state.identity
+    return await identity.caller(given.credentials)
+
+
+MaybeCaller = Annotated[Caller | None, Depends(_caller_if_any)]
+"""Who brings a token, on a route that is open to the public. Raises Unauthenticated for one that is wrong."""
+
+
 class _Anyone(Rule):
     async def __call__(self, request: Request, given: _Given) -> None:
         rates: Rates = request.app.state.rates
         if not rates.most:
             return
         blind = request.app.state.store.vault.blind_index
-        if given is None:
+        caller = await _caller_if_any(request, given)
+        if caller is None:
             address = request.client.host if request.client else ""
             await rates.check(blind(f"address|{address}"))
             return
-        identity: Identity = request.app.state.identity
-        caller = await identity.caller(given.credentials)
         share = SYSTEM_SHARE if Role.SYSTEM in caller.roles else 1
         await rates.check(blind(f"caller|{caller.id}"), share)
 

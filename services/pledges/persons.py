@@ -20,13 +20,13 @@ from .domain.team import Member, Team
 
 MOST = 1000
 """Pledges of one phone, and days of one pledge, that are shown."""
-_KEYS = {"phone_key", "identities", "code_key"}
+_KEYS = {"phone_key", "identities", "code_key", "signing_key"}
 """Keyed hashes: of use to nobody but us."""
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
     """Everything under the caller's verified phone."""
-    phone = _phone_of(caller)
+    phone = phone_of(caller)
     if phone is None:
         return []
     key = {"phone_key": phone_key(store.vault.blind_index, phone)}
@@ -38,7 +38,7 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     ]
 
 
-def _phone_of(caller: Caller) -> str | None:
+def phone_of(caller: Caller) -> str | None:
     """The caller's verified phone as forms have it; None for one that no form can have."""
     try:
         return normal_phone(caller.phone or "")

@@ -17,7 +17,8 @@ from shared.settings import Settings
 NAME, DOOR, PHONE = "钱金丝雀", "17幢金丝雀弄88号", "19987654321"
 OTHER_NAME, OTHER_PHONE = "孙金丝雀", "19912345678"
 MEMBER, MEMBER_PHONE = "李金丝雀", "19955555555"
-CANARIES = (NAME, DOOR, PHONE, OTHER_NAME, OTHER_PHONE, MEMBER, MEMBER_PHONE)
+KEPT = "canary-that-proves-who-signed"
+CANARIES = (NAME, DOOR, PHONE, OTHER_NAME, OTHER_PHONE, MEMBER, MEMBER_PHONE, KEPT)
 
 
 class Resident:
@@ -51,7 +52,8 @@ async def test_nothing_personal_lies_in_clear_anywhere(
 ) -> None:
     finder = Finder(*CANARIES)
     with serving(settings) as url:
-        async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url)) as http:
+        headers = bearer(url) | {"Signing-Key": KEPT}
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=headers) as http:
             campaign = (await http.post("/pledges/campaigns", json=a_campaign())).json()["id"]
             pledges = await everything_of_pledges(Resident(http, campaign))
             assert await settled(platform, 60)

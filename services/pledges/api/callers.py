@@ -1,10 +1,16 @@
 """Who may do what here, in the field's words; each route says which of these it is for."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from shared.access import Caller, Forbidden, Role, anyone, may, reaches
+from fastapi import Depends, Header
+
+from services.pledges.domain.identity import phone_key
+from services.pledges.persons import phone_of
+from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.divisions import CITY
 from shared.problems import NotFound
+from shared.service import StoreDep
+from shared.store.store import Store
 
 CityOfficer = Annotated[Caller, may(Role.CITY_OFFICER)]
 """市妇联干部."""
@@ -13,7 +19,44 @@ Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 Worker = Annotated[Caller, may(Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 """村（社区）妇联执委 or an officer, within their division."""
 Anyone = Annotated[None, anyone("公开信息 / public: names masked, community level at most")]
-Signer = Annotated[None, anyone("签署人 / the signer: whoever holds the pledge's id, code, phone or token")]
+Signer = Annotated[
+    None, anyone("签署人 / the signer: by the code or the phone; to others masked as in public")
+]
+Holder = Annotated[
+    None, anyone("签署人 / the signer: by the Signing-Key of the form, or an account with its phone")
+]
+"""Anybody may learn the id of a pledge, from its events: it proves nothing."""
+
+SigningKey = Annotated[
+    str | None,
+    Header(
+        alias="Signing-Key",
+        pattern=r"^[A-Za-z0-9_-]{22,64}$",
+        description="签署时自选的随机串 / random, chosen by the signer together with the form",
+    ),
+]
+
+
+def signing_key(store: Store, given: str | None) -> str:
+    """What is kept of it: a keyed hash; nothing where none was chosen."""
+    return store.vault.blind_index(f"signing-key|{given}") if given else ""
+
+
+class Proof(NamedTuple):
+    """Keyed hashes of what a caller brings to show that a pledge is theirs."""
+
+    signing_key: str
+    phone_key: str
+
+
+async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None) -> Proof:
+    phone = phone_of(caller) if caller else None
+    known_by = phone_key(store.vault.blind_index, phone) if phone else ""
+    return Proof(signing_key(store, given), known_by)
+
+
+Proven = Annotated[Proof, Depends(_proof)]
+"""`proof: Proven` in a route for a pledge's holder; then `pledge.check_holder(*proof)`."""
 
 
 def within(caller: Caller, division: str) -> str:

@@ -14,7 +14,7 @@ from shared.problems import AlreadyExists
 from shared.service import StoreDep
 from shared.views import DocumentView, tagged
 
-from .callers import Signer
+from .callers import Holder, Proven
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
 
@@ -35,10 +35,13 @@ class CheckInView(DocumentView):
 
 
 @router.post("", status_code=201, summary="今日打卡 / Check in today")
-async def check_in(pledge_id: str, _: Signer, store: StoreDep, response: Response) -> CheckInView:
+async def check_in(
+    pledge_id: str, _: Holder, proof: Proven, store: StoreDep, response: Response
+) -> CheckInView:
     at = now()
     today = local_day(at)
     pledge = await store.load(Pledge, pledge_id)
+    pledge.check_holder(*proof)
     yesterday = await store.find(CheckIn, check_in_id(pledge_id, today - timedelta(days=1)))
     done = CheckIn.done(pledge, today, yesterday, at)
     try:
@@ -51,7 +54,11 @@ async def check_in(pledge_id: str, _: Signer, store: StoreDep, response: Respons
 
 @router.get("", summary="打卡记录 / The days a household checked in, newest first")
 async def list_check_ins(
-    pledge_id: str, _: Signer, store: StoreDep, limit: Annotated[int, Query(ge=1, le=400)] = 31
+    pledge_id: str,
+    _: Holder,
+    proof: Proven,
+    store: StoreDep,
+    limit: Annotated[int, Query(ge=1, le=400)] = 31,
 ) -> list[CheckInView]:
-    await store.load(Pledge, pledge_id)
+    (await store.load(Pledge, pledge_id)).check_holder(*proof)
     return [CheckInView.of(day) for day in await queries.check_ins(store, pledge_id, limit)]

@@ -11,7 +11,7 @@ from services.pledges.domain.pledge import Pledge
 from shared.problems import AlreadyExists, NotFound
 from shared.service import StoreDep
 
-from .callers import Signer
+from .callers import Holder, Proven
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins/{day}/photo", tags=["check-ins"])
 
@@ -25,8 +25,11 @@ _BODY = {
 
 
 @router.put("", status_code=204, summary="上传打卡照片 / Put the photo of a check-in", openapi_extra=_BODY)
-async def put_photo(pledge_id: str, day: date, request: Request, _: Signer, store: StoreDep) -> None:
+async def put_photo(
+    pledge_id: str, day: date, request: Request, _: Holder, proof: Proven, store: StoreDep
+) -> None:
     pledge = await store.load(Pledge, pledge_id)
+    pledge.check_holder(*proof)
     check_in = await store.load(CheckIn, check_in_id(pledge_id, day))
     jpeg = await asyncio.to_thread(cleaned, await request.body())  # decoding keeps a core busy
     try:
@@ -36,7 +39,8 @@ async def put_photo(pledge_id: str, day: date, request: Request, _: Signer, stor
 
 
 @router.get("", summary="查看打卡照片 / The photo of a check-in", response_class=Response)
-async def get_photo(pledge_id: str, day: date, _: Signer, store: StoreDep) -> Response:
+async def get_photo(pledge_id: str, day: date, _: Holder, proof: Proven, store: StoreDep) -> Response:
+    (await store.load(Pledge, pledge_id)).check_holder(*proof)
     photo = await store.load(Photo, check_in_id(pledge_id, day))
     await store.unseal(photo)
     if photo.jpeg is None:

@@ -22,7 +22,7 @@ from shared.service import IfMatch, StoreDep
 from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 
-from .callers import Signer
+from .callers import Holder, Proven, Signer, SigningKey, signing_key
 from .views import PledgeView, Reason, certificate_url
 
 router = APIRouter(tags=["signings"])
@@ -57,12 +57,20 @@ class Withdrawal(Body):
 
 
 @router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")
-async def sign(campaign_id: str, form: Form, _: Signer, store: StoreDep, response: Response) -> PledgeView:
+async def sign(
+    campaign_id: str,
+    form: Form,
+    _: Signer,
+    store: StoreDep,
+    response: Response,
+    chosen: SigningKey = None,
+) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
     campaign = await lookups.campaign(campaign_id)
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     given = form.model_dump(exclude={"community", "consent"})
-    given |= {"community": form.community, "signer": await store.vault.new_person()}
+    given |= {"community": form.community, "signing_key": signing_key(store, chosen)}
+    given |= {"signer": await store.vault.new_person()}
 
     async def once() -> PledgeView:
         at, earlier = now(), await lookups.earlier_forms(keys.phone)
@@ -90,11 +98,17 @@ async def read(pledge_id: str, _: Signer, store: StoreDep, response: Response) -
 
 @router.post("/signings/{pledge_id}/code", summary="重发验证码 / Send another code")
 async def resend_code(
-    pledge_id: str, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str,
+    _: Holder,
+    proof: Proven,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> PledgeView:
     lookups = Lookups.of(store)
     async with lookups.alone(pledge_id):
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
+        pledge.check_holder(*proof)
         (await lookups.campaign(pledge.campaign_id)).check_open(now())
         await store.unseal(pledge)
         _send_code(store, pledge)

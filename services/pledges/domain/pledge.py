@@ -74,9 +74,9 @@ class CodeExpired(Problem):
 
 
 class NotTheSigner(Problem):
-    """The phone is not the one that signed."""
+    """Neither the phone that signed, nor the key that was chosen with the form."""
 
-    status, type, title, title_en = 403, "not-the-signer", "与签名手机号不符", "Not the signer's phone"
+    status, type, title, title_en = 403, "not-the-signer", "无法确认是签署人", "Not known as the signer"
 
 
 class HouseholdCounted(Problem):
@@ -130,6 +130,8 @@ class Pledge(Document):
     phone: Personal[str] = None
     door: Personal[str] = None
     phone_key: str
+    signing_key: str = ""
+    """The keyed hash of what the signer chose to be known by; empty where they chose nothing."""
     form_number: int
     """Counts the forms of one phone. Two that come at the same instant cannot have the same number, on
     any number of replicas, so that the second is held against the limits with the first."""
@@ -267,6 +269,12 @@ class Pledge(Document):
         if not hmac.compare_digest(self.phone_key, phone_key):
             raise NotTheSigner()
 
+    def check_holder(self, signing_key: str, phone_key: str) -> None:
+        """Either proves it. Raises NotTheSigner."""
+        known = [(self.signing_key, signing_key), (self.phone_key, phone_key)]
+        if not any(given and hmac.compare_digest(kept, given) for kept, given in known):
+            raise NotTheSigner()
+
     def erase(self, phone_key: str, now: datetime) -> None:
         """Forget the signer: the pledge is withdrawn, and nothing is left to match by.
 
@@ -281,7 +289,7 @@ class Pledge(Document):
             return
         if "withdraw" in PLEDGE.legal(self.state):
             self.withdraw(self.phone_key, now, "erasure")
-        self.phone_key, self.identities = f"erased|{self.id}", []
+        self.phone_key, self.signing_key, self.identities = f"erased|{self.id}", "", []
         self.record(
             SignerErased(
                 division=self.division,

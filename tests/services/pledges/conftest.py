@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from issuing import Issuing
-from pledges_town import Town
+from pledges_town import KEPT, Town
 from replicas import Replicas
 
 from services.pledges.app import service
@@ -34,7 +34,7 @@ async def town(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterat
     try:
         await host.start()
         async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as http:
-            http.headers.update(issuer.bearer())
+            http.headers.update(issuer.bearer() | KEPT)
             yield Town(host, http, issuer)
     finally:
         for name in ("pledges", "log", "vault"):

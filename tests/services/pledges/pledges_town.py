@@ -20,6 +20,7 @@ from shared.store.store import Store
 COMMUNITY = communities()[0].code
 ELSEWHERE = communities()[1].code
 _phones = count(13_800_000_000)
+KEPT = {"Signing-Key": "kept-by-the-household-that-signs"}
 
 
 def a_form(**changes: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import httpx
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from issuing import Issuing
-from pledges_town import Town
+from pledges_town import KEPT, Town
 from wire import Wire
 
 from services.pledges.app import service
@@ -100,7 +100,7 @@ class Replicas:
         await host.identity.check()  # it has the issuer's keys, as a replica that has served for a while
         await host.stores["pledges"].prepare(service.documents)
         transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
-        headers = self._issuer.bearer()
+        headers = self._issuer.bearer() | KEPT
         http = httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30, headers=headers)
         return Replica(host, wire, http)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pledges_town import COMMUNITY, Town, eventually, problem
+from pledges_town import COMMUNITY, KEPT, Town, eventually, problem
 
 from services.pledges import queries
 from services.pledges.domain.checkin import CheckIn
@@ -14,6 +14,7 @@ from services.pledges.domain.pledge import COUNTED, Pledge
 from shared.clock import moved, now
 from shared.contracts.pledges import HouseholdCheckedIn, SignerRole, StreakCompleted
 from shared.days import day_bounds, local_day
+from shared.identity import Role
 
 START = date(2020, 3, 8)
 
@@ -62,6 +63,42 @@ async def test_a_household_checks_in_once_a_day(town: Town) -> None:
     assert problem(again) == "done-today"
     assert datetime.fromisoformat(again.json()["next_at"]) == day_bounds(local_day(now()))[1]
     assert [day["streak"] for day in await town.get(path)] == [1]
+
+
+async def test_the_id_of_a_pledge_proves_nothing(town: Town) -> None:
+    """Every event has it, and officers' lists do."""
+    pledge = await town.counted(await town.campaign())
+    path = f"/pledges/signings/{pledge['id']}/check-ins"
+    photo = f"{path}/{local_day(now())}/photo"
+    routes = (("GET", path), ("POST", path), ("GET", photo), ("PUT", photo))
+    others = [
+        {},
+        town.issuer.bearer(),  # an officer
+        {"Signing-Key": "of-another-household-that-signs"},
+        town.issuer.bearer(Role.RESIDENT, None, phone="+8613012345678"),
+    ]
+    del town.http.headers["Signing-Key"], town.http.headers["Authorization"]
+    for headers in others:
+        for method, refused in routes:
+            answer = await town.http.request(method, refused, headers=headers)
+            assert (answer.status_code, problem(answer)) == (403, "not-the-signer")
+        answer = await town.http.post(f"/pledges/signings/{pledge['id']}/code", headers=headers)
+        assert (answer.status_code, problem(answer)) == (403, "not-the-signer")
+    phone = f"+86{town.forms[pledge['id']]['phone']}"
+    account = town.issuer.bearer(Role.RESIDENT, None, phone=phone)
+    assert (await town.http.post(path, headers=account)).status_code == 201
+    assert [day["streak"] for day in (await town.http.get(path, headers=KEPT)).json()] == [1]
+
+
+async def test_a_household_that_chose_no_key_is_known_by_its_phone_only(town: Town) -> None:
+    del town.http.headers["Signing-Key"]
+    pledge = await town.counted(await town.campaign())
+    path = f"/pledges/signings/{pledge['id']}/check-ins"
+    for headers in ({}, {"Signing-Key": "a" * 22}, {"Signing-Key": ""}):
+        assert (await town.http.post(path, headers=headers)).status_code in (403, 422)
+    phone = f"+86{town.forms[pledge['id']]['phone']}"
+    account = town.issuer.bearer(Role.RESIDENT, None, phone=phone)
+    assert (await town.http.post(path, headers=account)).status_code == 201
 
 
 async def test_the_day_is_that_of_shanghai(town: Town) -> None:
