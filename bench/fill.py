@@ -20,7 +20,7 @@ from shared.divisions import communities
 from shared.ids import new_id
 from shared.keyring import Keyring
 from shared.settings import Settings
-from shared.store.driver import Bson, Client
+from shared.store.driver import Bson, Client, PyMongoError, is_transient
 from shared.store.store import Store
 from shared.store.writes import Write
 from shared.telemetry import new_traceparent
@@ -102,7 +102,14 @@ async def store_many(
     collection = store.collection(Pledge)
     async for chunk in _chunks(pledges):
         await collection.insert_many(chunk, ordered=False)
-    await store.prepare(service.documents)
+    while True:
+        try:
+            await store.prepare(service.documents)
+        except PyMongoError as error:
+            if not is_transient(error):
+                raise
+            continue  # an index of many documents takes longer than an answer may: it is still being made
+        return
 
 
 async def _chunks(documents: AsyncIterator[Bson] | Sequence[Bson]) -> AsyncIterator[list[Bson]]:
