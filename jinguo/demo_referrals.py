@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jinguo.demo import CLIENTS, GIVEN, PATIENCE, SURNAMES, Api
 from jinguo.issuer import Person, fetch
-from shared.contracts.referrals import Department
+from shared.contracts.referrals import ENDED, Department
 from shared.days import local_day
 from shared.divisions import counties
 from shared.identity import Role
@@ -44,7 +44,6 @@ PATHS: dict[str, tuple[Step, ...]] = {
     "cancelled": ((PATIENT, "cancel", {"why": "patient-asked"}),),
     "entered_in_error": ((COORDINATOR, "enter-in-error", {"why": "duplicate"}),),
 }
-ENDED = {"declined", "completed", "not_completed", "cancelled", "entered_in_error"}
 
 
 class Patient(NamedTuple):

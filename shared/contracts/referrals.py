@@ -20,6 +20,20 @@ class Department(StrEnum):
     HEAD_NECK_THYROID = "head-neck-thyroid"
 
 
+RUNNING = (
+    "requested",
+    "triaged",
+    "accepted",
+    "bed_offered",
+    "consult_booked",
+    "on_hold",
+    "admitted",
+    "consulted",
+)
+ENDED = ("completed", "declined", "not_completed", "cancelled", "entered_in_error")
+"""The states: of referrals that run, and of those that do not any more."""
+
+
 class Step(BaseModel):
     """What every change of a referral says: which one, whose, where, and from which state to which."""
 

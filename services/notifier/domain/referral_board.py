@@ -5,18 +5,19 @@ cut into parts; how it is cut further depends on whether it still runs, so that 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from services.notifier.domain.small_cells import LEAST, Block, blocks, split
+from shared.contracts.referrals import ENDED, RUNNING, Department
+from shared.divisions import counties
 
 GROUP = "notifier.referral-dashboard"
 SOURCE = "referrals"
 TABLE = "referral_cells"
-ENDED = frozenset({"completed", "declined", "not_completed", "cancelled", "entered_in_error"})
 LONGEST = 365
 """Days of waiting that are told apart; whoever waited longer counts as this."""
 IN, WAITED = "in_", "waited_"
@@ -67,15 +68,14 @@ Row = Mapping[str, Any]
 def board(rows: Iterable[Row], as_of: datetime) -> ReferralBoard:
     """The dashboard made from the rows of the table."""
     every = list(rows)
-    running = _people(every, lambda state: state not in ENDED)
-    ended = _people(every, lambda state: state in ENDED)
+    running, ended = _people(every, RUNNING), _people(every, ENDED)
     sizes = running.total(), ended.total()
     shown = split(*sizes)
     return ReferralBoard(
         as_of=as_of,
         people=sum(sizes) if sum(sizes) >= LEAST else None,
-        running=_population(running) if shown else None,
-        ended=_population(ended) if shown else None,
+        running=_population(running, RUNNING) if shown else None,
+        ended=_population(ended, ENDED) if shown else None,
         waited=_waiting(every),
         waited_by_department=_waiting_by_department(every),
         offers=_offers(every),
@@ -86,19 +86,21 @@ Key = tuple[str, str, str]
 """County, department, state."""
 
 
-def _people(rows: list[Row], of_state: Any) -> Counter[Key]:
+def _people(rows: list[Row], states: Sequence[str]) -> Counter[Key]:
     counts: Counter[Key] = Counter()
     for row in rows:
         for column, people in row.items():
             state = column.removeprefix(IN)
-            if column.startswith(IN) and of_state(state):
+            if column.startswith(IN) and state in states:
                 counts[row["county"], row["department"], state] += people
     return counts
 
 
-def _population(counts: Counter[Key]) -> Population:
+def _population(counts: Counter[Key], states: Sequence[str]) -> Population:
+    every: Sequence[Sequence[str]] = ([county.code for county in counties()], list(Department), states)
+
     def by(place: int) -> list[Block]:
-        groups: Counter[str] = Counter()
+        groups = Counter(dict.fromkeys(every[place], 0))
         for key, people in counts.items():
             groups[key[place]] += people
         return blocks(groups)

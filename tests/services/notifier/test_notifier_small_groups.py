@@ -8,10 +8,12 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.domain.referral_board import ENDED, Population, ReferralBoard, board
+from services.notifier.domain.referral_board import Population, ReferralBoard, board
 from services.notifier.domain.small_cells import LEAST
+from shared.contracts.referrals import ENDED, Department
+from shared.divisions import counties
 
-COUNTIES, DEPARTMENTS = ("c1", "c2", "c3"), ("breast", "thyroid")
+COUNTIES, DEPARTMENTS = [county.code for county in counties()[:3]], list(Department)
 STATES = ("accepted", "bed_offered", "completed", "cancelled")
 CELLS = list(product(COUNTIES, DEPARTMENTS, STATES))
 Cells = dict[tuple[str, str, str], int]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.referrals.domain.referral import FIRST_DELAY, Referral, queue_key
 from services.referrals.domain.states import REFERRAL, ReferralState, Urgency, Why
-from shared.contracts.referrals import Department, Step
+from shared.contracts.referrals import ENDED, RUNNING, Department, Step
 from shared.problems import InvalidRequest
 from shared.workflow import IllegalMove
 
@@ -113,3 +113,8 @@ def test_waiting_is_counted_once_from_the_request_to_the_first_place() -> None:
 def test_a_delay_lies_between_the_epidemic_and_today(since: date) -> None:
     with pytest.raises(InvalidRequest):
         a_referral(since)
+
+
+def test_others_are_told_which_states_run_and_which_have_ended() -> None:
+    assert set(RUNNING) == set(REFERRAL.queues)
+    assert set(ENDED) == REFERRAL.terminal
