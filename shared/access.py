@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.divisions import CITY
-from shared.idempotency import CALLER
+from shared.idempotency import ADMITTED, CALLER
 from shared.identity import Caller, Identity, Role, Unauthenticated
 from shared.problems import Problem
 from shared.rates import Rates
@@ -46,7 +46,7 @@ class _Roles(Rule):
         caller = await identity.caller(given.credentials)
         if not caller.roles & self.roles:
             raise Forbidden(needed=sorted(self.roles))
-        request.scope[CALLER] = caller.id
+        request.scope[CALLER], request.scope[ADMITTED] = caller.id, True
         return caller
 
 
@@ -63,6 +63,10 @@ MaybeCaller = Annotated[Caller | None, Depends(_caller_if_any)]
 
 class _Anyone(Rule):
     async def __call__(self, request: Request, given: _Given) -> None:
+        await self._count(request, given)
+        request.scope[ADMITTED] = True
+
+    async def _count(self, request: Request, given: _Given) -> None:
         rates: Rates = request.app.state.rates
         if not rates.most:
             return

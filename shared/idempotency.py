@@ -19,8 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.problems import InvalidRequest, KeyReused, render
 
 HEADER = "idempotency-key"
-CALLER = "caller"
-"""Where in the request's scope the rule of a route (shared.access) puts who calls."""
+CALLER, ADMITTED = "caller", "admitted"
+"""Where in the request's scope the rule of a route (shared.access) puts who calls, and that they may: for
+who is refused, or finds no route, nothing is looked up."""
 MAX_KEY = 128
 KEPT = timedelta(days=1)
 """For how long a repetition gets the same answer."""
@@ -103,7 +104,7 @@ class IdempotentPosts:
 
         async def sender(message: Message) -> None:
             nonlocal replaced
-            if message["type"] == "http.response.start" and _may_be_a_repetition(message["status"]):
+            if message["type"] == "http.response.start" and _may_be_a_repetition(scope, message["status"]):
                 stored = await self.find(request.key)
                 if stored is not None and _concerns(request, stored, message["status"]):
                     replaced = True
@@ -114,8 +115,8 @@ class IdempotentPosts:
         return sender
 
 
-def _may_be_a_repetition(status: int) -> bool:
-    return 400 <= status < 500 and status != HTTPStatus.UNAUTHORIZED
+def _may_be_a_repetition(scope: Scope, status: int) -> bool:
+    return 400 <= status < 500 and ADMITTED in scope
 
 
 def _concerns(request: RequestKey, stored: dict[str, Any], status: int) -> bool:

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 from toy_hosts import Hosts
+
+from shared.store.store import Store
 
 
 @pytest.fixture
@@ -73,6 +76,31 @@ async def test_a_refused_request_does_not_use_its_key_up(http: httpx.AsyncClient
     assert (await pay(http, "k1", 2000)).status_code == 422
     assert (await pay(http, "k1", 5)).status_code == 200
     assert await balance(http) == 5
+
+
+async def test_who_is_not_let_in_makes_us_look_nothing_up(
+    http: httpx.AsyncClient, plain_hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the limit or at no route: a flood of keys does not reach the database."""
+    looked = list[str]()
+    find = Store.find_answer
+
+    async def seen(store: Store, key: str) -> Any:
+        looked.append(key)
+        return await find(store, key)
+
+    monkeypatch.setattr(Store, "find_answer", seen)
+    host = await plain_hosts.prepare()
+    host.rates.most = 3
+    transport = httpx.ASGITransport(app=host.app(), client=("192.0.2.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://toy/ledger") as limited:
+        key = {"Idempotency-Key": "k1"}
+        unread = await limited.post("/accounts/acc/payments", content=b"{", headers=key)
+        unrouted = [await limited.post(path, headers=key) for path in ("/nowhere", "/bug")]
+        paid = [(await pay(limited, "k1")).status_code for _ in range(5)]
+    assert [unread.status_code, *(answer.status_code for answer in unrouted)] == [422, 404, 405]
+    assert paid == [200, 200, 429, 429, 429]
+    assert looked == ["k1", "k1"]  # of what was let in: the unread one, and the only repetition
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129])

@@ -321,9 +321,18 @@ async def test_without_mongodb_calls_are_unavailable_within_2_s_and_it_recovers(
     assert await fragile.find(Account, "acc")
 
 
+def stands_still(pid: int) -> bool:
+    """Whether all threads of a process are stopped."""
+    states = [
+        stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    return set(states) == {"T"}
+
+
 async def test_a_mongodb_that_does_not_answer_is_unavailable_too(fragile: Store, own_mongod: Mongod) -> None:
     await fragile.commit(Account(id="acc"))
     os.kill(own_mongod.pid, signal.SIGSTOP)
+    await until(lambda: asyncio.to_thread(stands_still, own_mongod.pid))  # threads stop one after the other
     try:
         await unavailable(fragile)
         await unavailable(fragile)

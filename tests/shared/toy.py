@@ -7,11 +7,12 @@ that 1, 2, 3, … says all at once: nothing lost, nothing twice, nothing out of 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.access import anyone
 from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
@@ -25,6 +26,7 @@ from shared.service import IfMatch, Service, StoreDep
 from shared.store.store import Store
 from shared.views import DocumentView, tagged
 
+Anyone = Annotated[None, anyone("a toy")]
 POISON: set[str] = set()
 """The ids of events that the handlers cannot handle."""
 
@@ -136,7 +138,7 @@ class AccountView(DocumentView):
 
 
 @router.post("/accounts", status_code=201)
-async def open_account(opening: Opening, store: StoreDep) -> AccountView:
+async def open_account(opening: Opening, _: Anyone, store: StoreDep) -> AccountView:
     due_at = now() + timedelta(seconds=opening.due_in) if opening.due else None
     account = Account(id=opening.id, nickname=opening.nickname, due=opening.due, due_at=due_at)
     return await store.commit(account, AccountView.of)
@@ -144,7 +146,12 @@ async def open_account(opening: Opening, store: StoreDep) -> AccountView:
 
 @router.post("/accounts/{account_id}/payments")
 async def pay_in(
-    account_id: str, payment: Payment, store: StoreDep, response: Response, if_match: IfMatch = None
+    account_id: str,
+    payment: Payment,
+    _: Anyone,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> AccountView:
     def pay(account: Account) -> None:
         account.pay(payment.amount)
