@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jinguo.secrets import OPERATOR
-from jinguo.services import SERVICES
+from jinguo.kafka_rights import OPERATOR
+from jinguo.services import SERVICES, named
 from shared.store.driver import Client, OperationFailure
 
 USERS = "admin"
@@ -17,9 +17,9 @@ def privileges(prefix: str, service: str) -> list[Privilege]:
     """What a service may do, beside reading and writing its own database."""
     log, vault, rates = f"{prefix}_log", f"{prefix}_vault", f"{prefix}_rates"
     read, write = ["find"], ["find", "insert", "update", "remove", "createIndex"]
-    archives = [_on(log, f"archive_{one.name}", read) for one in SERVICES]
+    sources = {source for one in named(service) for consumer in one.consumers for source in consumer.sources}
     return [
-        *archives,
+        *(_on(log, f"archive_{source}", read) for source in sorted(sources)),
         _on(log, f"archive_{service}", ["find", "insert", "createIndex"]),
         _on(log, "leases", write),
         _on(log, "published", write),

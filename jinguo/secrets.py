@@ -19,12 +19,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from jinguo.kafka_rights import OPERATOR, SUBSCRIBER, rights
 from jinguo.services import SERVICES
 
 SERVERS = "mongo", "kafka", "localhost", "127.0.0.1"
 """The names that the certificate of the servers is good for."""
-ADMINISTRATOR, OPERATOR, SUBSCRIBER = "administrator", "operator", "city"
-"""Who makes the MongoDB users; who runs the tool; the other city systems, which read topics."""
+ADMINISTRATOR = "administrator"
+"""Who makes the MongoDB users."""
+OWN_USERS = [OPERATOR, *(service.name for service in SERVICES)]
+PREFIX = "jinguo"
+"""Of databases and topics, as the settings have it by default."""
 MONGO, KAFKA, OURS = 999, 1000, 10001
 """The users that the images run as."""
 MOUNTED = "/run/secrets"
@@ -40,7 +44,7 @@ def pem_of(certificate: trustme.LeafCert) -> bytes:
 
 @dataclass(frozen=True)
 class Kept:
-    """What was made once. `passwords`: user -> password."""
+    """What was made once. `passwords`: user -> password; a user of Kafka has another one than in MongoDB."""
 
     authority: str
     server: str
@@ -51,7 +55,7 @@ class Kept:
         """What the folder has; made where it has nothing yet, as for a service that is new."""
         file = folder / "kept.json"
         kept = cls(**json.loads(file.read_text())) if file.exists() else cls._certified()
-        users = {*(service.name for service in SERVICES), ADMINISTRATOR, OPERATOR, SUBSCRIBER, "members"}
+        users = {*OWN_USERS, ADMINISTRATOR, "members", *map(at_kafka, [*OWN_USERS, SUBSCRIBER])}
         if missing := users - kept.passwords.keys():
             kept.passwords.update({user: secrets.token_hex(24) for user in missing})
             _put(file, json.dumps(asdict(kept)), os.getuid())
@@ -72,24 +76,34 @@ def hand_out(made: Path, parts: Path) -> None:
     words = kept.passwords
     mongo = {"server.pem": kept.server, "members.key": words["members"], "password": words[ADMINISTRATOR]}
     _fill(parts / "mongo", MONGO, kept, mongo)
-    users = [OPERATOR, SUBSCRIBER, *(service.name for service in SERVICES)]
-    logins = [f"{user} {words[user]}" for user in users]
-    subscriber = _subscriber(kept.authority, words[SUBSCRIBER])
-    kafka = {"server.pem": kept.server, "users": _lines(logins), "city.properties": _lines(subscriber)}
+    kafka = {
+        "server.pem": kept.server,
+        "users": _lines(f"{user} {words[at_kafka(user)]}" for user in [*OWN_USERS, SUBSCRIBER]),
+        "rights": _lines(" ".join(right) for right in rights(PREFIX)),
+        "city.properties": _lines(_subscriber(kept.authority, words[at_kafka(SUBSCRIBER)])),
+    }
     _fill(parts / "kafka", KAFKA, kept, kafka)
-    for user in users:
-        if user != SUBSCRIBER:
-            _fill(parts / user, OURS, kept, _login(user, words[user]))
-    told = {name: words[name] for name in [OPERATOR, *(service.name for service in SERVICES)]}
-    administrator = _login(ADMINISTRATOR, words[ADMINISTRATOR]) | {"users.json": json.dumps(told)}
-    _fill(parts / ADMINISTRATOR, OURS, kept, administrator)
+    for user in OWN_USERS:
+        _fill(parts / user, OURS, kept, _at_mongodb(user, words[user]) | _login(user, words[at_kafka(user)]))
+    told = {"users.json": json.dumps({user: words[user] for user in OWN_USERS})}
+    _fill(parts / ADMINISTRATOR, OURS, kept, told | _at_mongodb(ADMINISTRATOR, words[ADMINISTRATOR]))
+
+
+def at_kafka(user: str) -> str:
+    """The name that a user's password for Kafka is kept under."""
+    return f"{user}@kafka"
+
+
+def _at_mongodb(user: str, password: str) -> dict[str, str]:
+    """Files named as settings: see `shared.settings.SECRETS`."""
+    ca = quote(f"{MOUNTED}/ca.pem", safe="")
+    options = f"replicaSet=rs0&authSource=admin&tls=true&tlsCAFile={ca}"
+    return {"jinguo_mongodb_uri": f"mongodb://{user}:{password}@mongo:27017/?{options}"}
 
 
 def _login(user: str, password: str) -> dict[str, str]:
-    """Files named as settings: see `shared.settings.SECRETS`."""
-    options = f"replicaSet=rs0&authSource=admin&tls=true&tlsCAFile={quote(MOUNTED, safe='')}%2Fca.pem"
+    """The same for Kafka."""
     return {
-        "jinguo_mongodb_uri": f"mongodb://{user}:{password}@mongo:27017/?{options}",
         "jinguo_kafka_username": user,
         "jinguo_kafka_password": password,
         "jinguo_kafka_ca_file": f"{MOUNTED}/ca.pem",

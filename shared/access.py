@@ -5,6 +5,7 @@
 A route without a rule fails a test; `docs/access.md` is written from these rules.
 """
 
+from ipaddress import AddressValueError, IPv6Address, ip_network
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -61,6 +62,16 @@ MaybeCaller = Annotated[Caller | None, Depends(_caller_if_any)]
 """Who brings a token, on a route that is open to the public. Raises Unauthenticated for one that is wrong."""
 
 
+def _source(request: Request) -> str:
+    """The caller's address; of IPv6 the network, which is what one household or machine has to itself."""
+    address = request.client.host if request.client else ""
+    try:
+        found = IPv6Address(address)
+    except AddressValueError:
+        return address
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+
+
 class _Anyone(Rule):
     async def __call__(self, request: Request, given: _Given) -> None:
         await self._count(request, given)
@@ -73,8 +84,7 @@ class _Anyone(Rule):
         blind = request.app.state.store.vault.blind_index
         caller = await _caller_if_any(request, given)
         if caller is None:
-            address = request.client.host if request.client else ""
-            await rates.check(blind(f"address|{address}"))
+            await rates.check(blind(f"address|{_source(request)}"))
             return
         share = SYSTEM_SHARE if Role.SYSTEM in caller.roles else 1
         await rates.check(blind(f"caller|{caller.id}"), share)

@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,14 @@ class SecuredMongod:
 
 
 class SecuredBroker:
-    """A broker that asks for TLS and SCRAM; `users` are made with it."""
+    """A broker that asks for TLS and SCRAM; `users` are made with it, and may do what `rights` say."""
 
-    def __init__(self, folder: Path, authority: Authority, users: dict[str, str]) -> None:
-        self._folder, self._users = folder / "secured-kafka", users
+    def __init__(
+        self, folder: Path, authority: Authority, users: dict[str, str], rights: list[list[str]]
+    ) -> None:
+        self._folder, self._users, self._rights = folder / "secured-kafka", users, rights
         port, inner, controller = free_port(), free_port(), free_port()
-        self.bootstrap = f"127.0.0.1:{port}"
+        self.bootstrap, self._inside = f"127.0.0.1:{port}", f"127.0.0.1:{inner}"
         self._settings: dict[str, Any] = {
             "process.roles": "broker,controller",
             "node.id": 1,
@@ -101,6 +104,8 @@ class SecuredBroker:
             "listener.name.clients.scram-sha-512.sasl.jaas.config": (
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             ),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": authority.server,
             "offsets.topic.replication.factor": 1,
@@ -122,6 +127,9 @@ class SecuredBroker:
         while STARTED.encode() not in output.read_bytes():
             assert self._process.poll() is None and time.monotonic() < deadline, output.read_text()[-2000:]
             time.sleep(0.05)
+        give = (*_java("org.apache.kafka.tools.AclCommand"), "--bootstrap-server", self._inside, "--add")
+        with ThreadPoolExecutor(2) as two:  # each is a JVM
+            list(two.map(lambda right: _run(*give, *right), self._rights))
 
     def stop(self) -> None:
         end(self._process, 20)

@@ -118,4 +118,12 @@ async def test_what_is_public_is_limited_by_address_and_by_caller(
         assert [(await http.get(path, headers=others)).status_code for _ in range(5)] == [200] * 5
         refused = await http.get(path)
         assert refused.json()["type"].endswith("/too-many-requests")
+        households = [f"2001:db8:0:{house}::{machine}" for house in (1, 2) for machine in range(1, 5)]
+        addresses = [*households, "::ffff:192.0.2.1", "::ffff:192.0.2.2"]  # of IPv6, and IPv4 written like it
+        came = []
+        for address in addresses:
+            transport = httpx.ASGITransport(app=app, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://town") as client:
+                came.append((await client.get(path)).status_code)
+        assert came == [200, 200, 200, 429, 200, 200, 200, 429, 200, 200]
         assert 1 <= int(refused.headers["Retry-After"]) <= 60

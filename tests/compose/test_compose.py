@@ -149,6 +149,25 @@ async def main():
 
 asyncio.run(main())
 """
+TRY_WRITING = """
+import asyncio
+from aiokafka import AIOKafkaProducer
+from shared.log.broker import Broker
+from shared.settings import settings
+
+async def main():
+    producer = AIOKafkaProducer(**Broker.of(settings()).options)
+    await producer.start()
+    try:
+        await producer.send_and_wait("jinguo.{topic}", None, key=b"nobody")
+        print("let in")
+    except Exception as error:
+        print("refused", type(error).__name__)
+    finally:
+        await producer.stop()
+
+asyncio.run(main())
+"""
 TRY_MONGODB = """
 from pymongo import MongoClient
 from shared.settings import settings
@@ -176,9 +195,17 @@ def test_kafka_lets_nobody_in_without_their_own_password(platform: Platform) -> 
         assert in_pledges(platform, TRY_KAFKA.replace("{changes}", changes)).startswith("refused")
 
 
+def test_kafka_lets_nobody_write_what_is_anothers(platform: Platform) -> None:
+    for topic in ("notifier", "referrals"):
+        told = in_pledges(platform, TRY_WRITING.replace("{topic}", topic))
+        assert told == "refused TopicAuthorizationFailedError"
+
+
 def test_mongodb_lets_nobody_in_without_their_own_password(platform: Platform) -> None:
-    anothers = platform.inside("notifier", "cat", "/run/secrets/jinguo_kafka_password")  # of both
-    own = platform.inside("pledges", "cat", "/run/secrets/jinguo_kafka_password")
+    own, anothers = (
+        platform.inside(name, "cat", "/run/secrets/jinguo_mongodb_uri").split("@")[0].rpartition(":")[2]
+        for name in ("pledges", "notifier")
+    )
     attempts = {
         "strip()": ("pledges", "let in"),
         "lstrip()": ("notifier", "refused not authorized"),
@@ -193,8 +220,10 @@ def test_mongodb_lets_nobody_in_without_their_own_password(platform: Platform) -
 
 def test_no_secret_is_in_a_log_or_in_the_environment(platform: Platform) -> None:
     services = ("pledges", "referrals", "notifier")
+    uris = [platform.inside(name, "cat", "/run/secrets/jinguo_mongodb_uri") for name in services]
     passwords = [platform.inside(name, "cat", "/run/secrets/jinguo_kafka_password") for name in services]
-    assert len(set(passwords)) == 3
+    passwords += [uri.split("@")[0].rpartition(":")[2] for uri in uris]
+    assert len(set(passwords)) == 6
     told = platform.compose("logs", "--no-color") + json.dumps(platform.inspect("pledges"))
     assert not [password for password in passwords if password in told]
 

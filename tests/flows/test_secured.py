@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from issuing import Issuing
 from running import a_campaign, a_form, eventually
 from secured import ADMIN, Authority, SecuredBroker, SecuredMongod
 
 from jinguo.database_users import create_users
+from jinguo.kafka_rights import rights
 from jinguo.services import named
 from shared.host import Host
 from shared.log.broker import Broker
@@ -23,6 +25,7 @@ from shared.settings import Settings
 from shared.store.driver import Client, OperationFailure, connect
 
 PASSWORDS = {"pledges": "pledges-password", "notifier": "notifier-password"}
+AT_KAFKA = {user: f"{user}-password-for-kafka" for user in ("pledges", "notifier", "city")}
 PREFIX = "secured"
 
 
@@ -33,16 +36,15 @@ class Parts(NamedTuple):
     broker: SecuredBroker
     authority: Authority
 
-    def settings(self, service: str, folder: Path, issuer: Issuing, password: str | None = None) -> Settings:
-        """What a service is told."""
-        word = password or PASSWORDS[service]
+    def settings(self, service: str, folder: Path, issuer: Issuing, anothers: str | None = None) -> Settings:
+        """What a service is told; with the passwords of another."""
         return Settings(
-            mongodb_uri=self.mongod.uri((service, word)),
+            mongodb_uri=self.mongod.uri((service, PASSWORDS[anothers or service])),
             database_prefix=PREFIX,
             kafka_bootstrap_servers=self.broker.bootstrap,
             kafka_ca_file=self.authority.file,
             kafka_username=service,
-            kafka_password=word,
+            kafka_password=AT_KAFKA[anothers or service],
             data_dir=folder,
             master_key=base64.b64encode(b"k" * 32).decode(),
             oidc_issuer=issuer.url,
@@ -56,7 +58,10 @@ def parts(tmp_path_factory: pytest.TempPathFactory, kafka: object) -> Iterator[P
     """`kafka`: where there is none, there is none to be secured either."""
     folder: Path = tmp_path_factory.mktemp("secured")
     authority = Authority(folder)
-    mongod, broker = SecuredMongod(folder, authority), SecuredBroker(folder, authority, PASSWORDS)
+    mongod, broker = (
+        SecuredMongod(folder, authority),
+        SecuredBroker(folder, authority, AT_KAFKA, rights(PREFIX)),
+    )
     mongod.start()
     try:
         broker.start()
@@ -123,20 +128,21 @@ async def test_a_service_reaches_nothing_that_is_anothers(as_pledges: Client) ->
         await log["archive_pledges"].delete_many({})
     with pytest.raises(OperationFailure, match="not authorized"):
         await as_pledges[f"{PREFIX}_vault"]["keys"].update_many({}, {"$set": {"wrapped": b""}})
-    assert await log["archive_notifier"].find_one() is None  # it may read what others publish
+    with pytest.raises(OperationFailure, match="not authorized"):
+        await log["archive_referrals"].find_one()  # it consumes nothing of theirs
 
 
 async def test_anothers_password_is_refused_by_both(
     parts: Parts, users: None, tmp_path: Path, issuer: Issuing
 ) -> None:
-    wrong = parts.settings("pledges", tmp_path, issuer, password=PASSWORDS["notifier"])
+    wrong = parts.settings("pledges", tmp_path, issuer, anothers="notifier")
     client = connect(str(wrong.mongodb_uri))
     with pytest.raises(OperationFailure, match="Authentication failed"):
         await client[f"{PREFIX}_pledges"]["campaigns"].find_one()
     client.close()
     with pytest.raises((KafkaError, TimeoutError)):
         await create_topics(Broker.of(wrong), ["secured.stolen"], 1)
-    for secret in PASSWORDS.values():
+    for secret in (*PASSWORDS.values(), *AT_KAFKA.values()):
         assert secret not in repr(wrong)
 
 
@@ -150,3 +156,58 @@ async def test_without_tls_nobody_is_let_in(parts: Parts) -> None:
     plain.close()
     with pytest.raises((KafkaError, TimeoutError)):
         await create_topics(Broker(parts.broker.bootstrap), ["secured.clear"], 1)
+
+
+def logged_in(parts: Parts, user: str) -> Broker:
+    settings = Settings(
+        mongodb_uri="mongodb://nobody",
+        kafka_bootstrap_servers=parts.broker.bootstrap,
+        kafka_ca_file=parts.authority.file,
+        kafka_username=user,
+        kafka_password=AT_KAFKA[user],
+    )
+    return Broker.of(settings)
+
+
+async def wrote(broker: Broker, topic: str) -> bool:
+    """Whether a record is accepted."""
+    producer = AIOKafkaProducer(**broker.options, request_timeout_ms=10_000)
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic, b"forged", headers=[("ce_position", b"999999999")])
+    except TopicAuthorizationFailedError:
+        return False
+    finally:
+        await producer.stop()
+    return True
+
+
+async def read(broker: Broker, topic: str, group: str) -> bool:
+    """Whether a member of a group gets what is there."""
+    consumer = AIOKafkaConsumer(
+        topic, **broker.options, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    try:
+        await consumer.start()
+        async with asyncio.timeout(20):
+            return bool(await consumer.getone())
+    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError):
+        return False
+    finally:
+        await consumer.stop()
+
+
+async def test_nobody_writes_anothers_topic_and_other_systems_only_read(parts: Parts) -> None:
+    pledges, notifier, city = (logged_in(parts, user) for user in AT_KAFKA)
+    own = f"{PREFIX}.pledges"
+    await create_topics(notifier, [own], 1)  # who comes first makes them, also to read
+    assert await wrote(pledges, own)
+    assert not await wrote(notifier, own)
+    assert not await wrote(city, own)
+    assert await read(city, own, "city.reader")
+    assert await read(notifier, own, f"{PREFIX}.notifier.messages")
+    assert not await read(city, own, f"{PREFIX}.notifier.messages")
+    with pytest.raises(KafkaError):
+        await create_topics(city, [f"{PREFIX}.more"], 1)
+    with pytest.raises(KafkaError):
+        await create_topics(pledges, ["elsewhere"], 1)
