@@ -8,6 +8,7 @@ from shared.persons import Held, PersonalData
 from shared.store.store import Store
 
 from .domain.messages import Contact, Message, contact_key
+from .templates import kind_of
 
 MOST = 1000
 
@@ -23,7 +24,10 @@ async def held(store: Store, caller: Caller) -> list[Held]:
 
 async def _of_contact(store: Store, contact: Contact) -> Held:
     messages = await store.select(Message, {"recipient": contact.id}, limit=MOST)
-    shown = [message.model_dump(mode="json") for message in messages]
+    shown = [
+        message.model_dump(mode="json", exclude={"template"}) | {"kind": kind_of(message.template)}
+        for message in messages
+    ]
     return Held(contact.id, {"contacts": [{"id": contact.id}], "messages": shown})
 
 

@@ -147,6 +147,11 @@ def template_of(event: Event) -> str:
     return special if special in TEMPLATES else event.event_name
 
 
+def kind_of(template: str) -> str:
+    """What readers may sort messages by. An event's name says too much about a patient: hers are requests."""
+    return "request" if template in REFERRALS else template
+
+
 def facts_of(event: Event, template: Template) -> dict[str, Any]:
     """What the template needs of the event, as it is shown: nothing else of it is stored."""
     facts = {

@@ -38,7 +38,7 @@ async def test_what_is_held_is_read_in_one_document_and_erased_everywhere(platfo
             }
             [known] = (await read(http, mine))["notifier"]
             assert known["person"] == pledged["person"]
-            assert "pledge.signed" in [message["template"] for message in known["records"]["messages"]]
+            assert "pledge.signed" in [message["kind"] for message in known["records"]["messages"]]
             stranger = bearer(url, Role.RESIDENT, None, phone="+8613012345678")
             assert not any((await read(http, stranger)).values())
 

@@ -127,12 +127,13 @@ def check_board(flow: Flow) -> None:
 
 def check_inboxes(flow: Flow, ids: list[str]) -> None:
     """Each step is told once, to the patient and to the coordinator, and says nothing about her health."""
-    for number, last in ((0, "referral.completed"), (6, "referral.offer-lapsed")):
+    for number, last in ((0, "申请已办结"), (6, "安排已过期")):
         (person,) = flow.get(f"p{number}", "/notifier/inboxes")
         inbox = flow.get(f"p{number}", f"/notifier/inbox/{person}")
-        kinds = Counter(message["kind"] for message in inbox["messages"])
-        assert kinds[last] == 1 and set(kinds.values()) == {1}
-        assert inbox["messages"][0]["kind"] == last
-        assert not [word for word in ("乳", SUMMARY, "床") if word in str(inbox)]
+        titles = Counter(message["title"] for message in inbox["messages"])
+        assert titles[last] == 1 and set(titles.values()) == {1}
+        assert inbox["messages"][0]["title"] == last
+        held = flow.get(f"p{number}", "/notifier/me")
+        assert not [w for w in ("乳", SUMMARY, "床", "bed-offered", "breast") if w in f"{inbox} {held}"]
     told = flow.get("coordinator", "/notifier/desks/coordinator/inbox?limit=100")["messages"]
-    assert Counter(message["kind"] for message in told)["referral.offer-lapsed"] == 6
+    assert Counter(message["title"] for message in told)["安排已过期"] == 6

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.notifier.domain.messages import Contact, Message, contact_key
 from services.notifier.queries.messages import inbox_page, unread
-from services.notifier.templates import TEMPLATES
+from services.notifier.templates import TEMPLATES, kind_of
 from services.notifier.wording import Language
 from shared.access import Caller, Forbidden, Role, reaches, verified_phone
 from shared.clock import now
@@ -43,7 +43,7 @@ class MessageView(BaseModel):
         title, body = TEMPLATES[message.template].text(language, message.facts)
         return cls(
             id=message.id,
-            kind=message.template,
+            kind=kind_of(message.template),
             title=title,
             text=body,
             at=message.at,

@@ -62,7 +62,9 @@ def bearer(desk: Desk, role: Role, **scope: Any) -> dict[str, str]:
 async def inbox(desk: Desk, path: str, headers: dict[str, str]) -> list[str]:
     answer = await desk.http.get(f"/notifier{path}", headers=headers)
     assert answer.status_code == 200, answer.text
-    return [message["kind"] for message in answer.json()["messages"]]
+    messages = answer.json()["messages"]
+    assert {message["kind"] for message in messages} <= {"request"}  # no word of what it is about
+    return [message["title"] for message in messages]
 
 
 async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk: Desk) -> None:
@@ -76,15 +78,15 @@ async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk:
 
     patient = bearer(desk, Role.RESIDENT, phone=f"+86{phone}")
     assert await inbox(desk, f"/inbox/{who['patient']}", patient) == [
-        "referral.triaged",
-        "referral.requested",
+        "申请已转交",
+        "申请已收到",
     ]
     stranger = bearer(desk, Role.RESIDENT, phone="+8613900000000", subject="stranger")
     assert (await desk.http.get(f"/notifier/inbox/{who['patient']}", headers=stranger)).status_code == 404
     coordinator = bearer(desk, Role.COORDINATOR)
-    assert await inbox(desk, "/desks/coordinator/inbox", coordinator) == ["referral.requested"]
+    assert await inbox(desk, "/desks/coordinator/inbox", coordinator) == ["申请已收到"]
     breast, thyroid = (bearer(desk, Role.CLINICIAN, department=name) for name in Department)
-    assert await inbox(desk, "/desks/breast/inbox", breast) == ["referral.triaged"]
+    assert await inbox(desk, "/desks/breast/inbox", breast) == ["申请已转交"]
     assert await inbox(desk, "/desks/head-neck-thyroid/inbox", thyroid) == []
     for desk_name in ("breast", "coordinator", "data-officer"):
         answer = await desk.http.get(f"/notifier/desks/{desk_name}/inbox", headers=thyroid)
