@@ -91,7 +91,7 @@ async def the_finder_finds(platform: Platform, settings: Settings) -> None:
 async def everything_of_pledges(resident: Resident) -> list[str]:
     """Signed, counted, checked in with a photo, reviewed, struck out, withdrawn, erased; and much fails."""
     post, http = resident.post, resident.http
-    reason = {"reason": "可疑号码"}
+    reason = {"reason": "suspicious"}
     pledge = await resident.sign(NAME, PHONE, door=DOOR)
     await post(f"/signings/{pledge}/verify", {"code": "000000"}, 422)
     await resident.prove(pledge)

@@ -60,7 +60,7 @@ def known(url: str) -> dict[str, str]:
         preacher = {"name": "李春兰", "phone": "13900000001", "role": "preacher"}
         talk = {"title": "公筷", "starts_at": a_campaign()["closes_at"]}
         talk["preacher_id"] = made(f"/teams/{team}/members", preacher)
-        decision = {"reason": "重复签署"}
+        decision = {"reason": "duplicate"}
         return {
             "campaign_id": campaign,
             "community": COMMUNITY,
@@ -171,7 +171,7 @@ def test_days_of_referrals_that_are_out_of_range_are_refused(
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_days_that_no_calendar_of_ours_holds_are_refused_by_name(url: str, day: str) -> None:
     for name in ("from_day", "to_day"):
-        body = {"condition": {name: day}, "reason": "重复签署"}
+        body = {"condition": {name: day}, "reason": "duplicate"}
         refused(
             f"body.condition.{name}",
             httpx.post(f"{url}/pledges/invalidations", json=body, headers=bearer(url)),

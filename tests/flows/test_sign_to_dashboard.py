@@ -119,7 +119,7 @@ async def check_withdrawal(flow: Flow) -> None:
         household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]
         path = f"/pledges/campaigns/{campaign['id']}/pledges"
         pledge = await api.post(path, household.form, household.key)  # answered once more, not signed again
-        body = {"phone": household.form["phone"], "reason": "搬家"}
+        body = {"phone": household.form["phone"], "reason": "moved"}
         await api.post(f"/pledges/signings/{pledge['id']}/withdraw", body, "withdraw")
     await flow.check_audit()
     after = await flow.dashboard()

@@ -17,6 +17,7 @@ from services.pledges.domain.invalidation import (
     division_range,
 )
 from services.pledges.domain.pledge import Pledge
+from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
@@ -27,7 +28,6 @@ from shared.views import Body, DocumentView, GivenDay, Phone, tagged
 from shared.workflow import Transition
 
 from .callers import CityOfficer, Officer, known, responsible_for, within
-from .views import Reason
 
 router = APIRouter(tags=["anti-fraud"])
 
@@ -37,14 +37,14 @@ class NewEntry(Body):
 
     phone: Phone
     kind: ListKind
-    reason: Reason
+    reason: Why
 
 
 class EntryView(DocumentView):
     """An entry; the phone itself is not kept."""
 
     kind: ListKind
-    reason: str
+    reason: Why
     by: str
     at: datetime
     revoked_at: datetime | None
@@ -106,7 +106,7 @@ class NewInvalidation(Body):
     """A bulk invalidation to prepare; it does nothing before it is started."""
 
     condition: ConditionBody
-    reason: Reason
+    reason: Why
 
 
 class ConditionView(BaseModel):
@@ -124,7 +124,7 @@ class InvalidationView(DocumentView):
     """`matched` is the dry count, `invalidated` the progress."""
 
     condition: ConditionView
-    reason: str
+    reason: Why
     by: str
     at: datetime
     matched: int

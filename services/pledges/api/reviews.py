@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from services.pledges import queries
 from services.pledges.domain.pledge import PLEDGE, Pledge
+from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
@@ -13,7 +14,7 @@ from shared.views import Body, tagged
 
 from .callers import Officer, known, responsible_for
 from .signings import count
-from .views import PledgeRecord, PledgeView, Reason
+from .views import PledgeRecord, PledgeView
 
 router = APIRouter(tags=["reviews"])
 
@@ -21,7 +22,7 @@ router = APIRouter(tags=["reviews"])
 class Rejection(Body):
     """Why it is struck out."""
 
-    reason: Reason
+    reason: Why
 
 
 @router.get("/reviews", summary="待审核的承诺 / The reviewer's queue, oldest first")

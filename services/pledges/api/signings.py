@@ -11,6 +11,7 @@ from services.pledges.domain.fraud import holds
 from services.pledges.domain.identity import Door, Name, keys_of, phone_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
+from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
 from services.pledges.persons import of_pledge
 from shared.clock import now
@@ -23,7 +24,7 @@ from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 
 from .callers import Holder, Proven, Signer, SigningKey, signing_key
-from .views import PledgeView, Reason, certificate_url
+from .views import PledgeView, certificate_url
 
 router = APIRouter(tags=["signings"])
 
@@ -53,7 +54,7 @@ class Withdrawal(Body):
     """The phone that signed, and perhaps why."""
 
     phone: Phone
-    reason: Reason | None = None
+    reason: Why | None = None
 
 
 @router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")

@@ -8,6 +8,7 @@ from pydantic import Field, HttpUrl, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.pledges.domain.identity import Name, phone_key
+from services.pledges.domain.reasons import Why
 from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
 from shared.access import Caller
@@ -19,7 +20,6 @@ from shared.store.store import Store
 from shared.views import Body, DocumentView, Instant, Phone, tagged
 
 from .callers import Anyone, Officer, Worker, within
-from .views import Reason
 
 router = APIRouter(tags=["teams"])
 
@@ -147,7 +147,7 @@ class Held(Body):
 class Cancellation(Body):
     """Why it will not take place."""
 
-    reason: Reason
+    reason: Why
 
 
 class TalkView(DocumentView):

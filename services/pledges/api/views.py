@@ -1,11 +1,6 @@
 """What callers get to see: never a name, phone or door, for answers are stored with their keys."""
 
-import re
 from datetime import date, datetime
-from typing import Annotated
-
-from pydantic import AfterValidator, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from services.pledges.domain.campaign import Campaign, PledgeText
 from services.pledges.domain.pledge import PENDING, PLEDGE, Pledge, PledgeState
@@ -14,20 +9,6 @@ from shared.divisions import path_name
 from shared.settings import settings
 from shared.views import DocumentView
 from shared.workflow import Transition
-
-
-def _without_numbers(text: str) -> str:
-    if re.search(r"\d{7}", text):
-        raise PydanticCustomError("personal", "不得写电话、证件号码 / must not contain phone or ID numbers")
-    return text
-
-
-Reason = Annotated[
-    str,
-    StringConstraints(min_length=2, max_length=200, strip_whitespace=True),
-    AfterValidator(_without_numbers),
-]
-"""Stored and published in clear: no personal data."""
 
 
 def certificate_url(token: str) -> str:

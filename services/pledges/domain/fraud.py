@@ -11,6 +11,7 @@ from shared.documents import Document, Index
 from shared.problems import TooManyRequests
 
 from .limits import Limit
+from .reasons import Why
 
 BURST = Limit(5, timedelta(minutes=10))
 """Forms per phone: a family at one table, not a script."""
@@ -34,25 +35,25 @@ class HoldReason(StrEnum):
 
 
 class ListEntry(Document):
-    """A phone on a list, known by its keyed hash only; the newest entry of a phone holds."""
+    """A phone on a list, known by its keyed hash only, and not at all once it is taken off."""
 
     collection: ClassVar[str] = "list_entries"
     indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True),)
 
     phone_key: str
     kind: ListKind
-    reason: str
+    reason: Why
     by: str
     at: datetime
     revoked_at: datetime | None = None
 
     def revoke(self, now: datetime) -> None:
-        """Take the phone off the list; again is no change."""
+        """Take the phone off the list, and forget it; again is no change."""
         if self.revoked_at is None:
-            self.revoked_at = now
+            self.revoked_at, self.phone_key = now, f"revoked|{self.id}"
             self.record(PhoneListed(entry_id=self.id))
 
-    def put(self, kind: ListKind, reason: str, by: str, now: datetime) -> None:
+    def put(self, kind: ListKind, reason: Why, by: str, now: datetime) -> None:
         """Put the phone on a list, or on the other one."""
         self.kind, self.reason, self.by, self.at, self.revoked_at = kind, reason, by, now, None
         self.record(PhoneListed(entry_id=self.id, kind=kind))

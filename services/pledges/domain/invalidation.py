@@ -15,6 +15,7 @@ from shared.problems import Problem
 from shared.workflow import Move, Transition, Workflow
 
 from .pledge import COUNTED, VERIFIED
+from .reasons import Why
 
 
 class EmptyCondition(Problem):
@@ -32,6 +33,8 @@ class InvalidationState(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDED = "ended"
+"""In place of a phone's key."""
 PREPARED, RUNNING = InvalidationState.PREPARED, InvalidationState.RUNNING
 INVALIDATION = Workflow(
     moves={
@@ -53,6 +56,7 @@ class Condition(BaseModel):
     from_day: Day | None = None
     to_day: Day | None = None
     phone_key: str | None = None
+    """Forgotten when the job has ended: what it struck out must not lead back to a phone."""
     role: SignerRole | None = None
 
     def where(self) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Invalidation(Document):
     indexes: ClassVar[Sequence[Index]] = (Index("running", [("at", 1)], where={"state": "running"}),)
 
     condition: Condition
-    reason: str
+    reason: Why
     by: str
     at: datetime
     matched: int
@@ -97,7 +101,7 @@ class Invalidation(Document):
     history: list[Transition] = Field(default_factory=list)
 
     @classmethod
-    def prepared(cls, condition: Condition, matched: int, reason: str, by: str, now: datetime) -> Self:
+    def prepared(cls, condition: Condition, matched: int, reason: Why, by: str, now: datetime) -> Self:
         """To be looked at before it is started; `matched` is the dry count."""
         invalidation = cls(condition=condition, matched=matched, reason=reason, by=by, at=now)
         invalidation._moved()
@@ -123,6 +127,8 @@ class Invalidation(Document):
 
     def _move(self, move: str, now: datetime, by: str | None) -> None:
         INVALIDATION.move(self, move, now, by=by)
+        if self.state in INVALIDATION.terminal and self.condition.phone_key:
+            self.condition = self.condition.model_copy(update={"phone_key": ENDED})
         self._moved()
 
     def _moved(self) -> None:

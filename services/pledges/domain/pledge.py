@@ -28,6 +28,7 @@ from shared.workflow import Move, Transition, Workflow
 from .campaign import Campaign
 from .identity import Keys
 from .limits import Limit
+from .reasons import Why
 
 CODE_DIGITS = 6
 CODE_MINUTES = 10
@@ -253,7 +254,7 @@ class Pledge(Document):
             )
         )
 
-    def withdraw(self, phone_key: str, now: datetime, why: str | None = None) -> None:
+    def withdraw(self, phone_key: str, now: datetime, why: Why | None = None) -> None:
         """The household takes it back. Raises IllegalMove, NotTheSigner."""
         PLEDGE.check(self, "withdraw")
         self.check_signer(phone_key)
@@ -288,7 +289,7 @@ class Pledge(Document):
         if self.phone_key == f"erased|{self.id}":
             return
         if "withdraw" in PLEDGE.legal(self.state):
-            self.withdraw(self.phone_key, now, "erasure")
+            self.withdraw(self.phone_key, now, Why.ERASURE)
         self.phone_key, self.signing_key, self.identities = f"erased|{self.id}", "", []
         self.record(
             SignerErased(
@@ -300,7 +301,7 @@ class Pledge(Document):
             )
         )
 
-    def invalidate(self, reason: str, now: datetime, by: str, invalidation: str = "") -> None:
+    def invalidate(self, reason: Why, now: datetime, by: str, invalidation: str = "") -> None:
         """The federation strikes it out, alone or by a bulk `invalidation`. Raises IllegalMove."""
         PLEDGE.move(self, "invalidate", now, by=by, why=reason)
         self.ended_day, self.invalidation = local_day(now), invalidation

@@ -14,6 +14,8 @@ from shared.personal import Personal, PersonId
 from shared.problems import Problem
 from shared.workflow import Move, Transition, Workflow
 
+from .reasons import Why
+
 
 class WrongRole(Problem):
     """The person is not in the team, or not in the role that does this."""
@@ -142,7 +144,7 @@ class Talk(Document):
             )
         )
 
-    def cancel(self, reason: str, now: datetime) -> None:
+    def cancel(self, reason: Why, now: datetime) -> None:
         """It will not take place. Raises IllegalMove."""
         TALK.move(self, "cancel", now, by=self.preacher_id, why=reason)
         self._moved()

@@ -167,7 +167,7 @@ async def test_the_dashboard_counts_are_those_of_the_pledges(town: Town) -> None
     today = local_day(now())
     with moved(timedelta(days=1)):
         await town.done(f"/signings/{pledges[1]['id']}/withdraw", {"phone": phone})
-        await town.done(f"/reviews/{pledges[2]['id']}/invalidate", {"reason": "重复签署"})
+        await town.done(f"/reviews/{pledges[2]['id']}/invalidate", {"reason": "duplicate"})
     county = county_of(COMMUNITY)
     assert await queries.dashboard_counts(town.store) == {
         f"{county}:{today}": {"signed": 4, "members": 14, "checked_in": 1},

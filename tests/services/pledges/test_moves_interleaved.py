@@ -24,7 +24,7 @@ from shared.clock import now
 from shared.documents import Document
 from shared.workflow import Workflow
 
-REASON = {"reason": "重复签署"}
+REASON = {"reason": "duplicate"}
 PHONES = ("16500000001", "16500000002")
 
 

@@ -8,7 +8,7 @@ from pledges_town import COMMUNITY, Town, problem
 from shared.identity import Role
 
 COUNTY = COMMUNITY[:6]
-REASON = {"reason": "重复签署"}
+REASON = {"reason": "duplicate"}
 
 
 def of_county(town: Town) -> dict[str, str]:

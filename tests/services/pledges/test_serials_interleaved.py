@@ -144,7 +144,7 @@ class Chains(RuleBasedStateMachine):
             "guess": (f"/signings/{pledge}/verify", {"code": f"{(int(code) + 1) % 1_000_000:06}"}),
             "code": (f"/signings/{pledge}/code", {}),
             "count": (f"/reviews/{pledge}/count", {}),
-            "invalidate": (f"/reviews/{pledge}/invalidate", {"reason": "重复签署"}),
+            "invalidate": (f"/reviews/{pledge}/invalidate", {"reason": "duplicate"}),
             "withdraw": (f"/signings/{pledge}/withdraw", {"phone": self.phones[pledge]}),
             "erase": (f"/signings/{pledge}/erase", {"phone": self.phones[pledge]}),
         }[plan.move]
@@ -185,7 +185,7 @@ async def numbered(town: Replicas, campaign: str) -> list[Bson]:
 
 async def block(town: Replicas) -> None:
     for phone in BLOCKED:
-        await town.done("/listed-phones", {"phone": phone, "kind": "block", "reason": "可疑号码"})
+        await town.done("/listed-phones", {"phone": phone, "kind": "block", "reason": "suspicious"})
 
 
 async def chains_follow(town: Replicas) -> None:

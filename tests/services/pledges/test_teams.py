@@ -41,7 +41,7 @@ async def test_a_talk_is_scheduled_and_held_with_a_number_of_attendees(town: Tow
 async def test_a_cancelled_talk_is_announced(town: Town) -> None:
     team, preacher, _ = await a_team(town)
     talk = await a_talk(town, team, preacher)
-    await town.done(f"/talks/{talk['id']}/cancel", {"reason": "讲师有事"})
+    await town.done(f"/talks/{talk['id']}/cancel", {"reason": "unavailable"})
     assert [event["state"] for event in await town.events(TalkMoved.type)] == ["scheduled", "cancelled"]
 
 
