@@ -200,7 +200,10 @@ def database_users(
         found = settings()
         assert found.mongodb_uri
         client = connect(found.mongodb_uri)
-        await create_users(client, found.database_prefix, json.loads(passwords.read_text()))
+        try:
+            await create_users(client, found.database_prefix, json.loads(passwords.read_text()))
+        finally:
+            client.close()
 
     _run(work())
 

@@ -25,6 +25,7 @@ def privileges(prefix: str, service: str) -> list[Privilege]:
         _on(log, "published", write),
         # Keys are made and deleted, never changed: rewrapping them is the operator's.
         _on(vault, "keys", ["find", "insert", "remove"]),
+        _on(vault, "index", ["find", "insert"]),
         _on(vault, "erased", ["find", "insert", "update"]),
         _on(rates, "counts", ["find", "insert", "update", "createIndex"]),
     ]

@@ -24,7 +24,7 @@ from shared.ids import new_id
 from shared.keyring import KEY_BYTES, Keyring, decrypt, encrypt
 from shared.personal import PersonId, personal_fields, plaintext, with_plaintext
 from shared.problems import Erased
-from shared.store.driver import Binary, Bson, Client, DuplicateKeyError, UpdateOne, guarded
+from shared.store.driver import Binary, Bson, Client, Collection, DuplicateKeyError, UpdateOne, guarded
 from shared.store.grouping import Grouped
 
 POOL = 250
@@ -44,6 +44,7 @@ class Vault:
 
     def __init__(self, client: Client, prefix: str, keyring: Keyring, *, timeout: float = 1.8) -> None:
         self._keys = client[f"{prefix}_vault"]["keys"]
+        self._index_keys = client[f"{prefix}_vault"]["index"]  # apart: services may delete a person's key
         self._erased = client[f"{prefix}_vault"]["erased"]
         self._keyring = keyring
         self._timeout = timeout
@@ -57,8 +58,8 @@ class Vault:
     async def open(self) -> None:
         """Load or make the key of the blind index; fill the pool of data keys."""
         with suppress(DuplicateKeyError):
-            await self._keys.insert_one(self._row(_INDEX_KEY, secrets.token_bytes(KEY_BYTES)))
-        stored = await self._keys.find_one({"_id": _INDEX_KEY})
+            await self._index_keys.insert_one(self._row(_INDEX_KEY, secrets.token_bytes(KEY_BYTES)))
+        stored = await self._index_keys.find_one({"_id": _INDEX_KEY})
         assert stored is not None
         try:
             self._index = HMAC(self._unwrap(stored), SHA256())
@@ -174,11 +175,14 @@ class Vault:
 
         A key that is deleted meanwhile stays deleted.
         """
+        return await self._rewrap(self._index_keys) + await self._rewrap(self._keys)
+
+    async def _rewrap(self, keys: Collection) -> int:
         done = 0
         older = {"master": {"$ne": self._keyring.id}}
-        while rows := await self._keys.find(older, limit=REWRAPPED).to_list(None):
+        while rows := await keys.find(older, limit=REWRAPPED).to_list(None):
             writes = [self._rewrapped(row) for row in rows]
-            done += (await self._keys.bulk_write(writes, ordered=False)).modified_count
+            done += (await keys.bulk_write(writes, ordered=False)).modified_count
         return done
 
     def _rewrapped(self, row: Bson) -> UpdateOne:

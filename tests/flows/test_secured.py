@@ -129,6 +129,8 @@ async def test_a_service_reaches_nothing_that_is_anothers(as_pledges: Client) ->
     with pytest.raises(OperationFailure, match="not authorized"):
         await as_pledges[f"{PREFIX}_vault"]["keys"].update_many({}, {"$set": {"wrapped": b""}})
     with pytest.raises(OperationFailure, match="not authorized"):
+        await as_pledges[f"{PREFIX}_vault"]["index"].delete_many({})
+    with pytest.raises(OperationFailure, match="not authorized"):
         await log["archive_referrals"].find_one()  # it consumes nothing of theirs
 
 
