@@ -160,6 +160,7 @@ class Town:
             "JINGUO_MONGODB_URI": mongodb_uri,
             "JINGUO_DATABASE_PREFIX": self.prefix,
             "JINGUO_MASTER_KEY": MASTER_KEY,
+            "JINGUO_PUBLIC_REQUESTS_PER_MINUTE": "0",
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap if broker else "",
         }
 
