@@ -11,6 +11,7 @@ from jinguo.services import SERVICES
 from shared.consumers.parking import Parking
 from shared.consumers.runtime import Runtime, prepare_tables, table_of
 from shared.events import PARTITIONS, Envelope
+from shared.log.kafka_publisher import REFILL
 from shared.store.driver import Bson, Session, in_transaction
 from shared.telemetry import trace_id
 
@@ -25,7 +26,7 @@ async def refill(platform: Platform, source: str) -> int:
     Consumers drop what they have: positions they passed have no effect twice.
     """
     state = platform.client[f"{platform.settings.database_prefix}_log"]["published"]
-    await state.delete_one({"_id": source})
+    await state.update_one({"_id": source}, {"$set": {REFILL: True}})
     return await platform.archives[source].head()
 
 

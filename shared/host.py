@@ -28,16 +28,19 @@ from shared.identity import Identity, ProductionRefused
 from shared.keyring import Keyring
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
+from shared.problems import Unavailable
 from shared.rates import Rates
-from shared.relay import Relay
+from shared.relay import Relay, pending
 from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import PyMongoError, connect
 from shared.store.lease import Lease
 from shared.store.store import Store
-from shared.telemetry import CONSUMER_LAG, LOOP_LAG
+from shared.telemetry import CONSUMER_LAG, LOOP_LAG, PUBLISH_LAG, RELAY_LAG, RELAY_LAG_SECONDS
 from shared.vault import Vault
 
+MEASURE = 5.0
+"""Seconds between two looks at what waits where."""
 log = structlog.get_logger()
 
 
@@ -217,10 +220,20 @@ class Host:
 
     async def _measure_forever(self) -> None:
         while True:
+            for service in self.services:
+                with suppress(PyMongoError, Unavailable):
+                    await self._measure_relay(service)
             for runtime in self.runtimes:
                 with suppress(PyMongoError):
                     await self._measure_lag(runtime)
-            await asyncio.sleep(5)
+            await asyncio.sleep(MEASURE)
+
+    async def _measure_relay(self, service: Service) -> None:
+        """What waits in the documents and what waits for Kafka, whoever is the relay."""
+        waiting, oldest = await pending(self.stores[service.name])
+        RELAY_LAG.labels(service.name).set(waiting)
+        RELAY_LAG_SECONDS.labels(service.name).set((now() - oldest).total_seconds() if oldest else 0)
+        PUBLISH_LAG.labels(service.name).set(await self.log.unpublished(service.name))
 
     async def _measure_lag(self, runtime: Runtime) -> None:
         positions = await runtime.cursors.positions()

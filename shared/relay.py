@@ -8,17 +8,17 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from shared.archive import Archive, Fenced
-from shared.clock import now
 from shared.documents import Document
 from shared.store.driver import Bson, PyMongoError
 from shared.store.lease import Lease
 from shared.store.store import Store
-from shared.telemetry import RELAY_LAG, RELAY_LAG_SECONDS, RELAYED
+from shared.telemetry import RELAYED
 
 BATCH = 1000
 """Documents read at a time."""
@@ -26,14 +26,25 @@ SWEEP = 1.0
 """Seconds after which documents are looked through even when nothing woke the relay."""
 SWEEP_SHARED = 0.05
 """The same while we are busy, where other processes commit too."""
-_PENDING = {"outbox.0": {"$exists": True}}
+PENDING = {"outbox.0": {"$exists": True}}
+"""Documents with events that are not archived yet."""
 log = structlog.get_logger()
 
 
 def _look(model: type[Document]) -> list[Bson]:
     """A pipeline that tells whether a document of this class has pending events."""
     found = {"_id": 0, "in": {"$literal": model.collection}}
-    return [{"$match": _PENDING}, {"$sort": {"outbox.time": 1}}, {"$limit": 1}, {"$project": found}]
+    return [{"$match": PENDING}, {"$sort": {"outbox.time": 1}}, {"$limit": 1}, {"$project": found}]
+
+
+async def pending(store: Store) -> tuple[int, datetime | None]:
+    """How many events of a service are committed and not archived, and when the oldest was."""
+    rows: list[Bson] = []
+    for model in store.models:
+        events = {"$sum": {"$size": "$outbox"}}
+        group = {"_id": None, "events": events, "oldest": {"$min": {"$min": "$outbox.time"}}}
+        rows += await store.aggregate(model, [{"$match": PENDING}, {"$group": group}])
+    return sum(row["events"] for row in rows), min((row["oldest"] for row in rows), default=None)
 
 
 class Relay:
@@ -83,8 +94,6 @@ class Relay:
         for model in await self._where_to_look():
             relayed += await self._drain(model)
         self._unsure = self._unsure and not self.lease.held
-        if not relayed:
-            RELAY_LAG_SECONDS.labels(self._store.service).set(0)
         return relayed
 
     async def _drain(self, model: type[Document]) -> int:
@@ -134,14 +143,12 @@ class Relay:
     def _waiting(self, model: type[Document]) -> Any:
         """A cursor over the documents with pending events, oldest first; each comes once."""
         return self._store.collection(model).find(
-            _PENDING, {"outbox": 1}, sort=[("outbox.time", 1)], batch_size=BATCH
+            PENDING, {"outbox": 1}, sort=[("outbox.time", 1)], batch_size=BATCH
         )
 
     async def _append(self, documents: list[Bson]) -> list[Bson]:
         """Archive the events of some documents. Returns them all, archived now or before."""
         entries = [entry for document in documents for entry in document["outbox"]]
-        RELAY_LAG.labels(self._store.service).set(len(entries))
-        RELAY_LAG_SECONDS.labels(self._store.service).set((now() - entries[0]["time"]).total_seconds())
         fresh = await self._not_archived(entries) if self._unsure else entries
         if fresh:
             self._head = await self._archive.append(self._head, fresh)

@@ -44,6 +44,10 @@ class EmbeddedLog:
         """The archive is the log: nothing to bring anywhere."""
         await asyncio.Event().wait()
 
+    async def unpublished(self, source: str) -> int:
+        """None: the archive is the log."""
+        return 0
+
     async def healthy(self) -> bool:
         """The log is MongoDB, whose health the store reports."""
         return True

@@ -70,6 +70,10 @@ class Log(Protocol):
         """Bring what the archive of `source` holds to the consumers, while the lease is held."""
         ...
 
+    async def unpublished(self, source: str) -> int:
+        """How many archived events of `source` are still to be brought there. Raises PyMongoError."""
+        ...
+
     async def healthy(self) -> bool:
         """Whether the log can be reached now."""
         ...

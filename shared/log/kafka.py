@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.archive import Archive, Archives
-from shared.events import Envelope
+from shared.events import PARTITIONS, Envelope
 from shared.log.broker import Broker
 from shared.log.interface import LoadCursors, Partition, Slice
 from shared.log.kafka_publisher import DEADLINE, Publisher, bounded, create_topics
@@ -74,6 +74,10 @@ class KafkaLog:
     async def publish_forever(self, source: str, lease: Lease) -> None:
         """Bring the archive to the topic."""
         await self._publisher(source).run(lease)
+
+    async def unpublished(self, source: str) -> int:
+        """See `Log.unpublished`."""
+        return await self._publisher(source).unpublished()
 
     async def healthy(self) -> bool:
         """Whether a broker answers and publishing goes through."""
@@ -230,7 +234,19 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             self._seen[key] = delivered, await self._archives[key[0]].ends(key[1])
             if before and before[0] == delivered < before[1] and not await self._look_back(tp, key):
                 return True
-        return not assigned
+        return not assigned and await self._group_stands_still()
+
+    async def _group_stands_still(self) -> bool:
+        """Whether nobody of the group gets anything done although there is something to do. We may only be a
+        spare member: to join anew would take the partitions from everybody."""
+        keys = [(source, number) for source in self._archives for number in range(PARTITIONS)]
+        cursors = await self._load(keys)
+        still = False
+        for key in keys:
+            before, position = self._seen.get(key), cursors[key].position
+            self._seen[key] = position, await self._archives[key[0]].ends(key[1])
+            still = still or (before is not None and before[0] == position < before[1])
+        return still
 
     async def _look_back(self, tp: TopicPartition, key: Partition) -> bool:
         """Read the last record again, which tells of a gap: an offset stored before the topic was wiped

@@ -20,7 +20,6 @@ from shared.log.broker import Broker
 from shared.log.wire import to_headers
 from shared.store.driver import Collection, PyMongoError
 from shared.store.lease import Lease
-from shared.telemetry import PUBLISH_LAG
 
 BATCH = 2000
 DEADLINE = 10.0
@@ -41,6 +40,8 @@ TOPIC_CONFIG = {
     # A replica whose clock is an hour fast would be refused; when it happened, an event says itself.
     "message.timestamp.type": "LogAppendTime",
 }
+REFILL = "refill"
+"""Set by whoever wants the topic filled again from the first event."""
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -136,8 +137,8 @@ class Publisher:
     async def _session(self, lease: Lease) -> None:
         await self._connect()
         published = await self._load()
-        if await self._lost(published):
-            log.warning("the topic was wiped: refilling it from the archive", topic=self._topic)
+        if await self._asked_to_refill() or await self._lost(published):
+            log.warning("refilling the topic from the archive", topic=self._topic)
             published = Published()
         self.trouble = False
         try:
@@ -156,7 +157,6 @@ class Publisher:
                 await self._publish(batch, published)
                 await self._saved()
                 self._saving = asyncio.ensure_future(self._save(deepcopy(published)))
-                PUBLISH_LAG.labels(self._archive.source).set(len(batch) if len(batch) == BATCH else 0)
             else:
                 await self._idle(published)
 
@@ -168,8 +168,7 @@ class Publisher:
             if await self._lost(published):
                 raise KafkaError("the topic lost its records") from None
             await self._saved()
-            if (await self._load()).position < published.position:
-                raise KafkaError("a refill was asked for") from None
+            await self._save(published)
 
     async def _connect(self) -> None:
         if self._producer is not None:
@@ -199,6 +198,10 @@ class Publisher:
     async def _load(self) -> Published:
         row = await self._state.find_one({"_id": self._archive.source})
         return Published(row["position"], row["last"], row["offsets"]) if row else Published()
+
+    async def unpublished(self) -> int:
+        """How many archived events Kafka has not acknowledged."""
+        return await self._archive.head() - (await self._load()).position
 
     async def _lost(self, published: Published) -> bool:
         """Whether the topic ends before what was acknowledged: the broker lost its data."""
@@ -244,8 +247,21 @@ class Publisher:
         return ack
 
     async def _save(self, published: Published) -> None:
+        """Note how far it is. Raises KafkaError when a refill was asked for meanwhile."""
         row = {"position": published.position, "last": published.last, "offsets": published.offsets}
-        await self._state.update_one({"_id": self._archive.source}, {"$set": row}, upsert=True)
+        before = await self._state.find_one_and_update(
+            {"_id": self._archive.source}, {"$set": row}, upsert=True
+        )
+        if before and before.get(REFILL):
+            raise KafkaError("a refill was asked for")
+
+    async def _asked_to_refill(self) -> bool:
+        """Whether it was, which is answered by starting over: noted in the same write."""
+        over = {"position": 0, "last": [0] * PARTITIONS, "offsets": [-1] * PARTITIONS}
+        asked = {"_id": self._archive.source, REFILL: True}
+        return bool(
+            (await self._state.update_one(asked, {"$set": over, "$unset": {REFILL: ""}})).matched_count
+        )
 
     async def _saved(self) -> None:
         """Wait until what was published before is noted. Raises PyMongoError when it could not be."""

@@ -25,7 +25,7 @@ from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
 from shared.log.interface import Cursor, Partition, Slice, Subscription
-from shared.log.kafka_publisher import bounded
+from shared.log.kafka_publisher import REFILL, bounded
 from shared.log.wire import topic_of
 from shared.relay import Relay
 from shared.store.driver import PyMongoError, in_transaction, transaction
@@ -591,7 +591,7 @@ async def test_offsets_from_before_a_wipe_do_not_hide_events_from_after_it(
     await paid(store, *["acc"] * 5)
     await settled(host)
     published = host.client[f"{kafka_hosts.settings.database_prefix}_log"]["published"]
-    await published.delete_one({"_id": "ledger"})  # a refill: now the topic holds every event twice
+    await published.update_one({"_id": "ledger"}, {"$set": {REFILL: True}})  # now it holds every event twice
     topic = topic_of(kafka_hosts.settings.database_prefix, "ledger")
 
     async def cursor_is_past_both() -> bool:
@@ -606,6 +606,59 @@ async def test_offsets_from_before_a_wipe_do_not_hide_events_from_after_it(
     host = await kafka_hosts.start()
     await paid(store_of(host), *["acc"] * 5)  # 11 events in all: the new topic ends at offset 11
     await stated(store_of(host), {"acc": list(range(1, 12))}, 20)
+
+
+async def test_a_refill_that_is_asked_for_under_traffic_is_done(
+    kafka_hosts: Hosts, kafka_bootstrap: str
+) -> None:
+    host = await kafka_hosts.start()
+    store = store_of(host)
+    await paid(store, *KEYS)
+    await settled(host)
+    published = host.client[f"{kafka_hosts.settings.database_prefix}_log"]["published"]
+    topic = topic_of(kafka_hosts.settings.database_prefix, "ledger")
+    asked = await published.update_one({"_id": "ledger"}, {"$set": {REFILL: True}})
+    assert asked.matched_count == 1
+
+    async def first_is_there_again() -> bool:
+        await paid(store, *KEYS)  # it never comes to rest
+        found = await records(kafka_bootstrap, topic)
+        return sum(dict(record.headers)["ce_id"] == b"acc00.2.0" for record in found) == 2
+
+    await until(first_is_there_again)
+    await settled(host)
+    heads = await host.archives["ledger"].head()
+    assert await counted(store) == heads
+    assert await host.log.unpublished("ledger") == 0
+    assert not (await published.find_one({"_id": "ledger"}) or {}).get(REFILL)
+
+
+async def test_spare_members_leave_the_others_alone_unless_nothing_gets_done(
+    kafka_hosts: Hosts, kafka_bootstrap: str
+) -> None:
+    """One more than there are partitions: to join anew again and again would stop everybody each time."""
+    host = await kafka_hosts.start(toy.source_only)
+    runtime = await by_hand(host, toy.totals)
+    members: list[Any] = [
+        host.log.subscribe("ledger.totals", ["ledger"], runtime.cursors.load) for _ in range(13)
+    ]
+
+    async def each_has_its_own() -> bool:
+        await asyncio.gather(*(member.fetch(100, 0.1) for member in members))
+        sizes = sorted(len(member._consumer.assignment()) for member in members)
+        return sizes == [0, *[1] * 12]
+
+    try:
+        await until(each_has_its_own, 60)
+        [spare] = [member for member in members if not member._consumer.assignment()]
+        assert not await spare.stalled()
+        assert not await spare.stalled()
+        await paid(store_of(host), *KEYS)
+        await archived(host, len(KEYS))
+        assert not await spare.stalled()  # they may just be about to
+        assert await spare.stalled()
+    finally:
+        await asyncio.gather(*(member.close() for member in members))
 
 
 async def test_records_are_cloud_events(kafka_hosts: Hosts, kafka_bootstrap: str) -> None:
