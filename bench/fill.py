@@ -54,7 +54,7 @@ async def pending_pledges(
     campaign.id = campaign_id or campaign.id
     found = []
     for form in forms(places, next(_numbers)):
-        write = await Write.of(await _signed(vault, campaign, form), vault, None, "")
+        write = await Write.of(await _signed(vault, campaign, form), vault, None)
         found.append(_document(write) if events else _document(write) | {"outbox": []})
     return found
 
@@ -70,7 +70,7 @@ async def counted_pledges(vault: Vault, count: int) -> AsyncIterator[Bson]:
     pledge = await _signed(vault, _campaign(), form)
     pledge.verify(now())
     pledge.count(1, secrets.token_urlsafe(16), now())
-    like = _document(await Write.of(pledge, vault, None, "")) | {"outbox": []}
+    like = _document(await Write.of(pledge, vault, None)) | {"outbox": []}
     chance, serials = random.Random(count), Counter[str]()
     for place in cycle(evenly(min(count, len(communities())))):
         if serials.total() == count:

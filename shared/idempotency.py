@@ -16,7 +16,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.problems import InvalidRequest, KeyReused, render
+from shared.problems import MEDIA_TYPE, InvalidRequest, KeyReused, Unavailable, render
 
 HEADER = "idempotency-key"
 CALLER, ADMITTED = "caller", "admitted"
@@ -28,7 +28,7 @@ KEPT = timedelta(days=1)
 FIELD = "answers"
 """The array inside a document that keeps keys with their answers."""
 
-Find = Callable[[str], Awaitable[dict[str, Any] | None]]
+Find = Callable[["RequestKey"], Awaitable[dict[str, Any] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class RequestKey:
         subject = self.scope.get(CALLER)
         return hashlib.sha256(f"{self.key}|{subject}".encode()).hexdigest() if subject else ""
 
-    def entry(self, body: str, etag: str) -> dict[str, Any]:
-        """What the store keeps beside the effect."""
+    def entry(self, body: str, etag: str, status: int | None = None) -> dict[str, Any]:
+        """What the store keeps beside the effect. `status`: of a refusal; None: the route's own."""
         route = self.scope.get("route")
-        status = getattr(route, "status_code", None) or 200
+        status = status or getattr(route, "status_code", None) or 200
         return {
             "key": self.key,
             "fingerprint": self.fingerprint,
@@ -105,7 +105,12 @@ class IdempotentPosts:
         async def sender(message: Message) -> None:
             nonlocal replaced
             if message["type"] == "http.response.start" and _may_be_a_repetition(scope, message["status"]):
-                stored = await self.find(request.key)
+                try:
+                    stored = await self.find(request)
+                except Unavailable as problem:  # whether it was done is not known
+                    replaced = True
+                    await render(problem)(scope, receive, send)
+                    return
                 if stored is not None and _concerns(request, stored, message["status"]):
                     replaced = True
                     await _stored_answer(request, stored, scope, receive, send)
@@ -131,7 +136,8 @@ async def _stored_answer(
     if (stored["fingerprint"], stored.get("caller", "")) != (request.fingerprint, request.caller):
         await render(KeyReused())(scope, receive, send)
         return
-    headers = [(b"content-type", b"application/json"), (b"etag", stored["etag"].encode())]
+    media = MEDIA_TYPE if stored["status"] >= HTTPStatus.BAD_REQUEST else "application/json"
+    headers = [(b"content-type", media.encode()), (b"etag", stored["etag"].encode())]
     headers.append((b"idempotency-replayed", b"true"))
     await send({"type": "http.response.start", "status": stored["status"], "headers": headers})
     await send({"type": "http.response.body", "body": stored["body"].encode()})

@@ -13,6 +13,7 @@ from services.notifier.domain.board import Board, Cell, Vector
 from services.notifier.domain.board_views import Delta, Freshness, Reset, Snapshot, snapshot
 from services.notifier.queries.board import oldest_unread, read
 from shared.clock import now
+from shared.store.driver import guarded
 from shared.store.store import Store
 
 POLL = 0.2
@@ -42,7 +43,7 @@ class Live:
     async def refresh(self) -> None:
         """Bring the board up to this instant. Raises Unavailable."""
         came = self._begun
-        async with self._reading:
+        async with guarded(self._store.timeout), self._reading:  # waiting for another's look included
             if self._done > came:  # somebody's look began after we came: it is ours too
                 return
             self._begun += 1

@@ -123,7 +123,7 @@ class Transaction:
         by_model: dict[type[Document], list[WriteOp]] = {}
         for document, origin in self._documents.values():
             with traced(*origin):
-                write = await Write.of(document, self._store.vault, None, "")
+                write = await Write.of(document, self._store.vault, None)
             by_model.setdefault(type(document), []).append(write.operation())
         for model, operations in by_model.items():
             await self._store.collection(model).bulk_write(operations, ordered=False, session=self._session)

@@ -17,7 +17,7 @@ from shared import idempotency
 from shared.documents import Document
 from shared.idempotency import RequestKey
 from shared.personal import personal_fields
-from shared.problems import AlreadyExists
+from shared.problems import AlreadyExists, Problem
 from shared.store.driver import BulkWriteError, away
 from shared.store.grouping import Grouped
 from shared.store.writes import Write
@@ -35,7 +35,7 @@ class _Wanted:
     document: Any
     series: str
     apply: Callable[[Any, int], object]
-    answer: Callable[[Any], BaseModel]
+    answer: Callable[[Any], BaseModel | Problem]
     request: RequestKey | None
     traceparent: str | None
 
@@ -67,7 +67,7 @@ class Numbering:
         document: Any,
         series: str,
         apply: Callable[[Any, int], object],
-        answer: Callable[[Any], BaseModel],
+        answer: Callable[[Any], BaseModel | Problem],
     ) -> Any:
         """See `Store.commit_next`. The document given must have been loaded and not changed since."""
         request, traceparent = idempotency.current(), current_traceparent()
@@ -112,8 +112,8 @@ class Numbering:
     async def _write(self, item: _Wanted, number: int) -> Write:
         with traced(item.traceparent):
             document = item.attempt(number)
-            body = self._store._body(document, item.answer) if item.request else ""
-            return await Write.of(document, self._store.vault, item.request, body)
+            kept = self._store._answer(item.request, document, item.answer) if item.request else None
+            return await Write.of(document, self._store.vault, kept)
 
     async def _bulk(self, writes: list[Write]) -> tuple[int, dict[str, Any] | None]:
         """How many were written, and the error that stopped it."""

@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
+import orjson
 import structlog
 from pydantic import BaseModel
 
 from shared import idempotency
 from shared.documents import Document, Index
+from shared.idempotency import RequestKey
 from shared.personal import personal_fields, with_plaintext
-from shared.problems import AlreadyExists, NotFound, StaleVersion, VersionConflict
+from shared.problems import AlreadyExists, NotFound, Problem, StaleVersion, VersionConflict
 from shared.store.driver import (
     Bson,
     BulkWriteError,
@@ -32,7 +34,7 @@ from shared.telemetry import COMMIT_GROUP, COMMITS
 from shared.vault import Vault
 
 D = TypeVar("D", bound=Document)
-A = TypeVar("A", bound=BaseModel)
+A = TypeVar("A", bound=BaseModel | Problem)
 T = TypeVar("T")
 
 ATTEMPTS = 12
@@ -142,16 +144,19 @@ class Store:
             with_plaintext(document, await self.vault.open_box(person, box, context))
             document._opened = True
 
-    async def find_answer(self, key: str) -> Bson | None:
-        """The answer that was stored with an Idempotency-Key."""
+    async def find_answer(self, request: RequestKey) -> Bson | None:
+        """The answer that was stored with an Idempotency-Key: the request's own before another's."""
+        where = {f"{idempotency.FIELD}.key": request.key, f"{idempotency.FIELD}.0": {"$exists": True}}
+        anothers: Bson | None = None
         async with guarded(self.timeout):
             for model in self.models:
-                where = {f"{idempotency.FIELD}.key": key, f"{idempotency.FIELD}.0": {"$exists": True}}
                 stored = await self.collection(model).find_one(where, {f"{idempotency.FIELD}.$": 1})
                 if stored:
                     answer: Bson = stored[idempotency.FIELD][0]
-                    return answer
-        return None
+                    if answer["fingerprint"] == request.fingerprint:
+                        return answer
+                    anothers = anothers or answer
+        return anothers
 
     async def forget_answers(self, before: datetime) -> None:
         """Drop the answers kept for Idempotency-Keys that are older than that."""
@@ -169,8 +174,9 @@ class Store:
     async def commit(self, document: D, answer: Callable[[D], A] | None = None) -> D | A:
         """Store a document and its recorded events in one write, majority and journaled.
 
-        `answer` makes the route's answer from the committed document; with an Idempotency-Key it is
-        stored in the same write. Raises VersionConflict, AlreadyExists, Unavailable.
+        `answer` makes the route's answer from the committed document, a problem where it is refused and
+        that is remembered; with an Idempotency-Key it is stored in the same write. Raises
+        VersionConflict, AlreadyExists, Unavailable.
         """
         write = await self._prepare(document, answer)
         await self._group(type(document))(write)
@@ -255,17 +261,18 @@ class Store:
 
     async def _prepare(self, document: D, answer: Callable[[D], A] | None) -> Write:
         request = idempotency.current()
-        body = ""
-        if request is not None and answer is not None:
-            body = self._body(document, answer)
-        return await Write.of(document, self.vault, request if answer else None, body)
+        entry = None if request is None or answer is None else self._answer(request, document, answer)
+        return await Write.of(document, self.vault, entry)
 
     @staticmethod
-    def _body(document: D, answer: Callable[[D], A]) -> str:
-        """The answer as it will be once the document is stored."""
+    def _answer(request: RequestKey, document: D, answer: Callable[[D], A]) -> Bson:
+        """The answer as it will be once the document is stored, to be kept with its key."""
         document.version += 1
         try:
-            return answer(document).model_dump_json()
+            found = answer(document)
+            if isinstance(found, Problem):
+                return request.entry(orjson.dumps(found.body()).decode(), document.etag, found.status)
+            return request.entry(found.model_dump_json(), document.etag)
         finally:
             document.version -= 1
 

@@ -6,7 +6,6 @@ from shared import idempotency
 from shared.clock import now
 from shared.documents import Document
 from shared.events import Event
-from shared.idempotency import RequestKey
 from shared.personal import personal_fields, plaintext
 from shared.problems import AlreadyExists, Problem, Unavailable, VersionConflict
 from shared.store.driver import Binary, Bson, InsertOne, UpdateOne, WriteOp
@@ -55,16 +54,17 @@ class Write:
         self._answers = answers
 
     @classmethod
-    async def of(cls, document: Document, vault: Vault, request: RequestKey | None, body: str) -> "Write":
-        """Prepare to store `document`. Raises AlreadyExists when the request key was used on it before."""
+    async def of(cls, document: Document, vault: Vault, answer: Bson | None) -> "Write":
+        """Prepare to store `document`, and an answer with its request's key. Raises AlreadyExists when the
+        key was used on it before."""
         version = document.version + 1
         if len(document._stored.get("outbox", ())) + len(document.recorded) > MAX_PENDING:
             raise Unavailable("事件积压 / Too many events of this document wait for the relay")
         answers = []
-        if request is not None:
-            if any(a["key"] == request.key for a in document._stored.get(idempotency.FIELD, ())):
-                raise AlreadyExists("answers", {"key": request.key})
-            answers = [request.entry(body, f'"{version}"') | {"at": now()}]
+        if answer is not None:
+            if any(a["key"] == answer["key"] for a in document._stored.get(idempotency.FIELD, ())):
+                raise AlreadyExists("answers", {"key": answer["key"]})
+            answers = [answer | {"at": now()}]
         events = [await vault.seal_event(event) for event in document.recorded]
         outbox = [_entry(document, version, index, event) for index, event in enumerate(events)]
         fields = document.clear_fields() | await _sealed(document, vault) | {"version": version}

@@ -73,6 +73,13 @@ async def check_outage(http: httpx.AsyncClient, campaign: str) -> None:
         assert answer.status_code == 503
         assert slug(answer) == "unavailable"
         assert int(answer.headers["retry-after"]) > 0
+    unsure = {"Idempotency-Key": "perhaps-done"}
+    for answer in (
+        await http.post(f"/pledges/campaigns/{campaign}/pledges", json={"name": 5}, headers=unsure),
+        await http.get("/notifier/dashboards/pledges"),
+    ):
+        assert (answer.status_code, slug(answer)) == (503, "unavailable")
+        assert answer.elapsed.total_seconds() < ANSWER_SECONDS
     assert (await http.get("/health/live")).status_code == 200
     ready = await http.get("/health/ready")
     assert ready.status_code == 503

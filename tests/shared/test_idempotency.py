@@ -8,6 +8,7 @@ import httpx
 import pytest
 from toy_hosts import Hosts
 
+from shared.idempotency import RequestKey
 from shared.store.store import Store
 
 
@@ -85,9 +86,9 @@ async def test_who_is_not_let_in_makes_us_look_nothing_up(
     looked = list[str]()
     find = Store.find_answer
 
-    async def seen(store: Store, key: str) -> Any:
-        looked.append(key)
-        return await find(store, key)
+    async def seen(store: Store, request: RequestKey) -> Any:
+        looked.append(request.key)
+        return await find(store, request)
 
     monkeypatch.setattr(Store, "find_answer", seen)
     host = await plain_hosts.prepare()

@@ -153,7 +153,7 @@ async def test_the_idempotency_key_is_stored_in_the_same_write(store: Store) -> 
     row = await store.collection(Account).find_one({"_id": "acc"})
     assert row
     assert (row["version"], row["balance"], [entry["sequence"] for entry in row["outbox"]]) == (2, 5, [2])
-    stored = await store.find_answer("k1")
+    stored = await store.find_answer(RequestKey("k1", "print", {"type": "http"}))
     assert stored
     assert stored["fingerprint"] == "print"
     assert '"balance":5' in stored["body"]

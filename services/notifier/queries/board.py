@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.notifier.domain.board import GROUP, SOURCE, TABLE, Board, Reading, Vector
+from services.notifier.domain.board import COLUMNS, GROUP, SOURCE, TABLE, Board, Reading, Vector
 from shared.archive import Archive
 from shared.clock import now
 from shared.consumers.cursors import Cursors
@@ -14,8 +14,6 @@ from shared.events import PARTITIONS
 from shared.store.driver import Bson, Session, guarded, in_transaction
 from shared.store.store import Store
 
-SECONDS = 5.0
-"""How long a reading may take."""
 _PAST_EVERY_POSITION = 2**62
 
 
@@ -25,7 +23,7 @@ async def read(store: Store, since: Vector | None) -> Reading:
     Generation, cursors and rows come from one snapshot: a rebuilt table that is swapped in between, or a
     batch that commits, is either wholly in the reading or not at all.
     """
-    async with guarded(SECONDS):
+    async with guarded(store.timeout):
         return await in_transaction(store.client, lambda session: _read(store, since, session))
 
 
@@ -76,7 +74,7 @@ async def _parked(store: Store, session: Session) -> Mapping[int, Bson]:
 async def oldest_unread(store: Store, cursors: tuple[int, ...]) -> datetime | None:
     """When the oldest event happened that the archive holds beyond the cursors. Raises Unavailable."""
     archive = Archive(store.client, store.database.name.removesuffix(f"_{store.service}"), SOURCE)
-    async with guarded(SECONDS):
+    async with guarded(store.timeout):
         heads = await asyncio.gather(
             *(
                 archive.read_partition(partition, position, _PAST_EVERY_POSITION, 1)
@@ -87,8 +85,7 @@ async def oldest_unread(store: Store, cursors: tuple[int, ...]) -> datetime | No
 
 
 async def shown(store: Store) -> dict[str, dict[str, int]]:
-    """What the dashboard shows, for the audit: `<county>:<day>` -> the counts that pledges can recount."""
+    """What the dashboard shows, for the audit: `<county>:<day>` -> its columns."""
     board = Board()
     board.apply(await read(store, None))
-    columns = {"signed", "withdrawn", "invalidated", "checked_in", "streaks_completed", "members"}
-    return {f"{cell.county}:{cell.day}": cell.model_dump(include=columns) for cell in board.cells}
+    return {f"{cell.county}:{cell.day}": cell.model_dump(include=set(COLUMNS)) for cell in board.cells}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from services.pledges import queries
 from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, check_in_id
 from services.pledges.domain.pledge import Pledge
+from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.days import day_bounds, local_day
 from shared.problems import AlreadyExists
@@ -42,6 +43,7 @@ async def check_in(
     today = local_day(at)
     pledge = await store.load(Pledge, pledge_id)
     pledge.check_holder(*proof)
+    (await Lookups.of(store).campaign(pledge.campaign_id)).check_open(at)
     yesterday = await store.find(CheckIn, check_in_id(pledge_id, today - timedelta(days=1)))
     done = CheckIn.done(pledge, today, yesterday, at)
     try:

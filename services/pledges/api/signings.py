@@ -120,16 +120,20 @@ async def resend_code(
 async def verify(
     pledge_id: str, body: CodeBody, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
-    key = store.vault.blind_index(code_text(pledge_id, body.code))
-    async with Lookups.of(store).alone(pledge_id):  # guesses go one after the other, each is remembered
+    key, lookups = store.vault.blind_index(code_text(pledge_id, body.code)), Lookups.of(store)
+    async with lookups.alone(pledge_id):  # guesses go one after the other, each is remembered
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
+        (await lookups.campaign(pledge.campaign_id)).check_open(now())
         if not pledge.accepts(key, now()):
-            failed = await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()))
-            raise WrongCode(tries_left=WRONG - failed.wrong_codes)
+            raise await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()), _wrong)
         if pledge.held:
             pledge.verify(now())
             return tagged(response, await store.commit(pledge, PledgeView.of))
         return tagged(response, await count(store, pledge, verified=False))
+
+
+def _wrong(pledge: Pledge) -> WrongCode:
+    return WrongCode(tries_left=WRONG - pledge.wrong_codes)
 
 
 async def count(store: Store, pledge: Pledge, *, verified: bool, by: str | None = None) -> PledgeView:

@@ -1,7 +1,7 @@
 """From the form to the chain."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import orjson
@@ -68,6 +68,45 @@ async def test_a_wrong_code_is_refused_and_after_five_only_a_new_one_helps(town:
     with moved(timedelta(seconds=61)):
         assert (await town.post(f"{path}/code")).status_code == 200
         assert (await town.verify(pledge["id"])).json()["state"] == "counted"
+
+
+async def test_a_wrong_code_that_is_sent_again_with_its_key_costs_one_try(town: Town) -> None:
+    pledge = await town.sign(await town.campaign())
+    path, wrong = f"/signings/{pledge['id']}/verify", {"code": another(await town.code(pledge["id"]))}
+    first = await town.post(path, wrong, key="guess")
+    again = [await town.post(path, wrong, key="guess") for _ in range(6)]
+    assert {(a.status_code, a.headers["Content-Type"], a.text) for a in again} == {
+        (422, "application/problem+json", first.text)
+    }
+    assert (await town.post(path, wrong)).json()["tries_left"] == 3
+    assert (await town.verify(pledge["id"])).json()["state"] == "counted"
+
+
+async def test_one_key_for_two_kinds_of_things_answers_each_as_it_did(town: Town) -> None:
+    campaign = await town.campaign()
+    pledge = await town.counted(campaign)
+    path, form = f"/signings/{pledge['id']}/check-ins", a_form()
+    signed = await town.post(f"/campaigns/{campaign}/pledges", form, key="same")
+    checked_in = await town.post(path, key="same")
+    assert (signed.status_code, checked_in.status_code) == (201, 201)
+    assert (await town.post(path, key="same")).json() == checked_in.json()
+    assert (await town.post(f"/campaigns/{campaign}/pledges", form, key="same")).json() == signed.json()
+
+
+async def test_after_the_window_nobody_is_counted_any_more(town: Town) -> None:
+    closes_at = now() + timedelta(minutes=5)
+    campaign = await town.campaign(closes_at=closes_at.isoformat())
+    pledge, counted = await town.sign(campaign), await town.counted(campaign)
+    with moved(timedelta(minutes=6)):
+        for answer in (
+            await town.verify(pledge["id"]),
+            await town.post(f"/signings/{counted['id']}/check-ins"),
+            await town.post(f"/campaigns/{campaign}/pledges", a_form()),
+        ):
+            assert (answer.status_code, problem(answer)) == (409, "outside-window")
+            assert datetime.fromisoformat(answer.json()["closes_at"]) <= closes_at
+        phone = town.forms[counted["id"]]["phone"]
+        await town.done(f"/signings/{counted['id']}/withdraw", {"phone": phone})
 
 
 async def test_guesses_at_the_same_instant_are_each_counted(town: Town) -> None:
