@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.divisions import county_of
+from shared.documents import Document
 from shared.store.driver import Bson
 from shared.store.store import Store
 
@@ -12,6 +13,7 @@ from .domain.checkin import STREAK_DAYS, CheckIn
 from .domain.fraud import ListEntry
 from .domain.invalidation import RUNNING, Invalidation, division_range
 from .domain.pledge import Pledge, PledgeState
+from .domain.team import Observation, Talk, TalkState
 
 MANY = 10_000_000
 Counts = dict[str, dict[str, int]]
@@ -88,10 +90,7 @@ async def check_ins(store: Store, pledge_id: str, limit: int) -> list[CheckIn]:
 
 
 async def dashboard_counts(store: Store) -> Counts:
-    """By `<county>:<day>`: signed, members, withdrawn, invalidated, checked_in, streaks_completed.
-
-    Recomputed from the pledges and check-ins themselves.
-    """
+    """By `<county>:<day>`: all that the dashboard shows, recomputed from the documents themselves."""
     counts: Counts = {}
     in_chain = {"serial": {"$gt": 0}}
     by_signing = {"signed": {"$sum": 1}, "members": {"$sum": "$members"}}
@@ -102,14 +101,26 @@ async def dashboard_counts(store: Store) -> Counts:
     completed = {"$eq": [{"$mod": ["$streak", STREAK_DAYS]}, 0]}
     by_day = {"checked_in": {"$sum": 1}, "streaks_completed": {"$sum": {"$cond": [completed, 1, 0]}}}
     await _add(counts, store, CheckIn, {}, "$day", by_day)
+    await _add(counts, store, Chain, {}, "$milestone_days", {"milestones": {"$sum": 1}}, of_each=True)
+    await _add(counts, store, Talk, {"state": TalkState.HELD}, "$held_day", {"talks": {"$sum": 1}})
+    await _add(counts, store, Observation, {}, "$day", {"observations": {"$sum": 1}})
     return counts
 
 
 async def _add(
-    counts: Counts, store: Store, model: type[Pledge | CheckIn], where: Bson, day: str, sums: Bson
+    counts: Counts,
+    store: Store,
+    model: type[Document],
+    where: Bson,
+    day: str,
+    sums: Bson,
+    *,
+    of_each: bool = False,
 ) -> None:
+    """Add what a class of documents sums up to. `of_each`: the field `day` is a list, of as many days."""
     group = {"_id": {"division": "$division", "day": day}, **sums}
-    async for row in store.collection(model).aggregate([{"$match": where}, {"$group": group}]):
+    each = [{"$unwind": day}] if of_each else []
+    async for row in store.collection(model).aggregate([{"$match": where}, *each, {"$group": group}]):
         key = row.pop("_id")
         found = counts.setdefault(f"{county_of(key['division'])}:{key['day']}", {})
         for column, value in row.items():

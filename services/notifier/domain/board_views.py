@@ -35,7 +35,7 @@ class Covered(Counts):
     households: int
     """An estimate below the city: its 2020 census count, split by registered population."""
     coverage: float
-    """counted / households, 0..1."""
+    """counted / households, 0..1: too high where households pledged several texts; chains tell it exactly."""
 
 
 class CountyRow(Covered):
@@ -112,7 +112,12 @@ def _covered(cells: Sequence[Cell], code: str) -> dict[str, float]:
     counts = summed(cells)
     counted = counts["signed"] - counts["withdrawn"] - counts["invalidated"]
     total = households(code)
-    return {**counts, "counted": counted, "households": total, "coverage": round(counted / total, 6)}
+    return {
+        **counts,
+        "counted": counted,
+        "households": total,
+        "coverage": min(1.0, round(counted / total, 6)),
+    }
 
 
 def _grouped(cells: Sequence[Cell], key: Callable[[Cell], str]) -> dict[str, list[Cell]]:

@@ -13,7 +13,7 @@ from shared.contracts.pledges import (
     PledgeWithdrawn,
 )
 from shared.divisions import households
-from shared.documents import Document, Index
+from shared.documents import Day, Document, Index
 
 HOUSEHOLD_STEPS = (1, 10, 50, 100)
 COVERAGE_STEPS = tuple(range(10, 101, 10))
@@ -46,6 +46,8 @@ class Chain(Document):
     by_text: dict[str, int] = Field(default_factory=dict)
     households_steps: list[int] = Field(default_factory=list)
     coverage_steps: list[int] = Field(default_factory=list)
+    milestone_days: list[Day] = Field(default_factory=list)
+    """The day of each, in the order they were reached."""
 
     @classmethod
     def begun(cls, event: PledgeSigned) -> "Chain":
@@ -73,7 +75,7 @@ class Chain(Document):
         self.signed += 1
         self._change(event.text_version, 1)
         for step in HOUSEHOLD_STEPS:
-            if step <= self.counted and step not in self.households_steps:
+            if step <= self.covered and step not in self.households_steps:
                 self.households_steps = [*self.households_steps, step]
                 self._reached(MilestoneKind.HOUSEHOLDS, step, event)
         for step in COVERAGE_STEPS:
@@ -91,6 +93,7 @@ class Chain(Document):
         self.by_text = self.by_text | {key: self.by_text.get(key, 0) + by}
 
     def _reached(self, kind: MilestoneKind, value: int, event: PledgeSigned) -> None:
+        self.milestone_days = [*self.milestone_days, event.day]
         self.record(
             ChainMilestoneReached(
                 division=self.division,

@@ -105,6 +105,7 @@ class Talk(Document):
     starts_at: datetime
     link: str | None = None
     attendees: int | None = None
+    held_day: Day | None = None
     state: TalkState = SCHEDULED
     history: list[Transition] = Field(default_factory=list)
 
@@ -132,7 +133,7 @@ class Talk(Document):
         if now < self.starts_at:
             raise TooEarly(starts_at=self.starts_at)
         TALK.move(self, "hold", now, by=self.preacher_id)
-        self.attendees = attendees
+        self.attendees, self.held_day = attendees, local_day(now)
         self.record(
             TalkHeld(
                 division=self.division,
@@ -140,7 +141,7 @@ class Talk(Document):
                 team_id=self.team_id,
                 campaign_id=self.campaign_id,
                 attendees=attendees,
-                day=local_day(now),
+                day=self.held_day,
             )
         )
 

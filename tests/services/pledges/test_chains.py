@@ -170,7 +170,7 @@ async def test_the_dashboard_counts_are_those_of_the_pledges(town: Town) -> None
         await town.done(f"/reviews/{pledges[2]['id']}/invalidate", {"reason": "duplicate"})
     county = county_of(COMMUNITY)
     assert await queries.dashboard_counts(town.store) == {
-        f"{county}:{today}": {"signed": 4, "members": 14, "checked_in": 1},
+        f"{county}:{today}": {"signed": 4, "members": 14, "checked_in": 1, "milestones": 1},
         f"{county}:{today + timedelta(days=1)}": {"withdrawn": 1, "invalidated": 1},
     }
 

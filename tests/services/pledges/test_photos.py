@@ -43,6 +43,23 @@ async def test_what_is_no_photo_is_refused(town: Town) -> None:
     assert (await town.http.get(path)).status_code == 404
 
 
+def broken() -> list[bytes]:
+    """Pictures that begin well: what a camera wrote is garbage, a part is cut or changed."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "tomato").save(out, "PNG", exif=b"Exif\0\0" + b"garbage" * 20)
+    webp = io.BytesIO()
+    Image.new("RGB", (64, 64), "tomato").save(webp, "WEBP", exif=b"garbage" * 20)
+    whole = a_photo("PNG", (64, 64))
+    at = whole.index(b"IDAT")
+    return [out.getvalue(), webp.getvalue(), whole[: at + 20] + b"\xff" * 40 + whole[at + 60 :]]
+
+
+async def test_a_picture_that_breaks_its_decoder_is_no_photo_and_no_fault_of_ours(town: Town) -> None:
+    path = await checked_in(town)
+    for body in broken():
+        assert (await town.http.put(path, content=body)).status_code in (204, 422)
+
+
 async def test_a_day_without_check_in_has_no_photo(town: Town) -> None:
     path = await checked_in(town)
     other = path.replace(path.split("/")[-2], "2020-03-08")
