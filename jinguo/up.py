@@ -29,7 +29,6 @@ def up(found: Settings) -> None:
     with ExitStack() as stack:
         if found.mongodb_uri is None:
             found = found.model_copy(update={"mongodb_uri": _own_mongod(found, stack)})
-        found = found.model_copy(update={"public_url": _url(found)})
         _say(found)
         serve(application(found), found)
 
@@ -66,11 +65,6 @@ def _own_mongod(found: Settings, stack: ExitStack) -> str:
     file.write_text(mongod.uri)
     stack.callback(file.unlink, missing_ok=True)
     return mongod.uri
-
-
-def _url(found: Settings) -> str:
-    """Where residents reach it: as set, else this machine."""
-    return found.public_url if "public_url" in found.model_fields_set else f"http://{found.host}:{found.port}"
 
 
 def _say(found: Settings) -> None:

@@ -143,6 +143,29 @@ class BadRequest(Problem):
     status, type, title, title_en = 400, "bad-request", "请求无法解析", "The request cannot be read"
 
 
+_CHINESE = {
+    "missing": "缺少此项",
+    "extra_forbidden": "没有此项",
+    "string_too": "长度不符合要求",
+    "string_pattern": "格式不符合要求",
+    "too_": "数量不符合要求",
+    "greater": "数值过小",
+    "less": "数值过大",
+    "literal_error": "须为规定的值",
+    "enum": "须为规定的值",
+    "int": "须为整数",
+    "bool": "须为 true 或 false",
+    "date": "日期或时间不正确",
+    "timezone": "时间须注明时区",
+    "url": "网址不正确",
+    "json": "不是有效的 JSON",
+    "string": "须为文本",
+    "model": "须为对象",
+    "list": "须为列表",
+}
+"""What pydantic's kinds of errors are called, by how they begin."""
+
+
 def render(problem: Problem) -> Response:
     """The HTTP answer of a problem."""
     body = orjson.dumps(problem.body())
@@ -151,6 +174,9 @@ def render(problem: Problem) -> Response:
 
 def _refused(error: HTTPException) -> Problem:
     """What the framework itself refuses."""
+    if error.status_code == 400:  # a body that is no JSON at all, as against one with a fault in it
+        message = "无法解析为 JSON / cannot be read as JSON"
+        return InvalidRequest(errors=[{"field": "body", "message": message, "kind": "json_invalid"}])
     known: dict[int, type[Problem]] = {404: NoSuchRoute, 405: MethodNotAllowed}
     return known.get(error.status_code, BadRequest)(headers=dict(error.headers or {}))
 
@@ -158,10 +184,22 @@ def _refused(error: HTTPException) -> Problem:
 def _invalid(error: RequestValidationError) -> InvalidRequest:
     """Name every field; never echo the input, which may be personal."""
     errors = [
-        {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"], "kind": item["type"]}
+        {
+            "field": ".".join(str(part) for part in item["loc"]),
+            "message": _in_chinese(item["type"], item["msg"]),
+            "kind": item["type"],
+        }
         for item in error.errors()
     ]
     return InvalidRequest(errors=errors)
+
+
+def _in_chinese(kind: str, message: str) -> str:
+    """The message in both languages; our own rules' are."""
+    if " / " in message:
+        return message
+    found = next((text for start, text in _CHINESE.items() if kind.startswith(start)), "格式不正确")
+    return f"{found} / {message}"
 
 
 def install(app: Starlette) -> None:

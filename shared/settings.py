@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = "/run/secrets" if Path("/run/secrets").is_dir() else None
@@ -33,8 +33,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     host: str = "127.0.0.1"
     port: int = 8000
-    public_url: str = "http://127.0.0.1:8000"
-    """Where residents reach the platform: goes into QR codes."""
+    public_url: str = ""
+    """Where residents reach the platform: goes into QR codes. None set: this machine, at `port`."""
     master_key_file: Path | None = None
     """32 random bytes in base64. None: `jinguo up` makes `<data_dir>/master.key`."""
     master_key: SecretStr | None = None
@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     show_outgoing_messages: bool = False
     """A local page lists the messages sent, one-time codes included: for trying things out only."""
     log_level: str = "INFO"
+
+    @model_validator(mode="after")
+    def _reached_here(self) -> "Settings":
+        self.public_url = self.public_url or f"http://{self.host}:{self.port}"
+        return self
 
 
 _in_use: Settings | None = None

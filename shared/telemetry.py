@@ -94,24 +94,27 @@ def _with_trace(_: object, __: str, event: structlog.typing.EventDict) -> struct
 
 def configure_logging(level: str = "INFO") -> None:
     """JSON lines on stderr with time, level, trace id; the standard library's loggers join in."""
+    known: list[structlog.typing.Processor] = [
+        _with_trace,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    as_json = structlog.processors.JSONRenderer(
+        serializer=lambda value, **_: orjson.dumps(value, default=str).decode()
+    )
     structlog.configure(
-        processors=[
-            _with_trace,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(
-                serializer=lambda value, **_: orjson.dumps(value, default=str).decode()
-            ),
-        ],
+        processors=[*known, as_json],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(
-        level=level,
-        force=True,
-        stream=sys.stderr,
-        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
+    library = logging.StreamHandler(sys.stderr)
+    library.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *known],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, as_json],
+        )
     )
+    logging.basicConfig(level=level, force=True, handlers=[library])
     for chatty in ("aiokafka", "pymongo", "httpx", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.ERROR if chatty == "aiokafka" else logging.WARNING)

@@ -1,5 +1,6 @@
 """Errors over HTTP are problem documents that say what is wrong and nothing else."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,20 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 async def test_malformed_json_is_422(http: httpx.AsyncClient) -> None:
     answer = await http.post("/accounts", content=b'{"id":', headers={"content-type": "application/json"})
     assert problem(answer, 422)["errors"]
+
+
+@pytest.mark.parametrize("body", [b'{"id": "\xff"}', b"[" * 200_000, b"nonsense"])
+async def test_a_body_that_is_no_json_is_422_too(http: httpx.AsyncClient, body: bytes) -> None:
+    answer = await http.post("/accounts", content=body, headers={"content-type": "application/json"})
+    [error] = problem(answer, 422)["errors"]
+    assert error["field"].startswith("body")
+    assert " / " in error["message"]
+
+
+async def test_errors_are_told_in_chinese_and_english(http: httpx.AsyncClient) -> None:
+    told = problem(await http.post("/accounts", json={"colour": 1, "due_in": "soon"}), 422)["errors"]
+    assert len(told) >= 3
+    assert all(re.search(r"[\u4e00-\u9fff].* / .*[a-z]", error["message"]) for error in told)
 
 
 async def test_an_unknown_field_is_422_and_named(http: httpx.AsyncClient) -> None:

@@ -1,0 +1,173 @@
+"""`jinguo up` as a developer starts it: a process with a MongoDB of its own, stopped and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from running import a_campaign, bearer, eventually
+
+from shared.child import free_port
+
+MEGABYTES = 400
+"""All together, idle (`make up`'s promise)."""
+
+
+class Up:
+    """One data folder and one port; started as often as a test likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder / "up.log"
+        ours = {"JINGUO_DATA_DIR": str(folder / "data"), "JINGUO_PORT": str(self.port)}
+        kept = {k: v for k, v in os.environ.items() if "MONGODB" not in k and "KAFKA" not in k}
+        self.environment = kept | ours
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jinguo", "up"], env=self.environment, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        return process
+
+    async def ready(self) -> None:
+        async def answers() -> bool:
+            assert self.processes[-1].poll() is None, self.log
+            try:
+                return self.get("/health/ready").json()["status"] == "ready"
+            except httpx.TransportError:
+                return False
+
+        await eventually(answers, 60)
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=5)
+
+    def post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
+        """As an officer of the city."""
+        answer = httpx.post(self.url + path, json=body, headers=bearer(self.url), timeout=10)
+        return dict(answer.raise_for_status().json())
+
+    def tool(self, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """A command of the tool, as in another terminal."""
+        return subprocess.run(
+            [sys.executable, "-m", "jinguo", *command],
+            env=self.environment | changes,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def refused(self, **changes: str) -> str:
+        """The words of one that cannot start."""
+        done = self.tool("up", **changes)
+        assert done.returncode != 0
+        return done.stdout + done.stderr
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def family(self) -> list[int]:
+        """The process and its children."""
+        (process,) = [one for one in self.processes if one.poll() is None]
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return [process.pid, *map(int, children)]
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    found = Up(tmp_path)
+    yield found
+    for process in found.processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+def runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+async def nothing_waits(up: Up) -> None:
+    """What operators watch says that all was relayed and consumed."""
+
+    async def measured() -> bool:
+        lines = dict(line.rsplit(" ", 1) for line in up.get("/metrics/").text.splitlines())
+        consumed = 'jinguo_consumer_lag_events{group="notifier.messages",source="pledges"}'
+        return (
+            lines.get('jinguo_relay_lag_events{service="pledges"}') == "0.0"
+            and lines.get('jinguo_relay_lag_seconds{service="pledges"}') == "0.0"
+            and lines.get('jinguo_publish_lag_events{service="pledges"}') == "0.0"
+            and lines.get(consumed) == "0.0"
+            and float(lines['jinguo_commits_total{service="pledges"}']) >= 1
+        )
+
+    await eventually(measured)
+
+
+async def test_it_runs_small_survives_a_kill_and_stops_with_all_it_started(up: Up) -> None:
+    process = up.start()
+    await up.ready()
+    assert f"{up.url}/notifier/dashboards/pledges/page" in up.log
+    family = up.family()
+    assert sum(map(megabytes, family)) < MEGABYTES
+    campaign = up.post("/pledges/campaigns", a_campaign())
+    await nothing_waits(up)
+    events = up.tool("events", "--check")
+    assert events.returncode == 0, events.stderr
+    for command in (("audit",), ("parked", "list"), ("refill", "pledges")):
+        done = up.tool(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert command[0] != "audit" or "drift 0" in done.stdout
+
+    process.kill()
+    process.wait()
+    up.start()
+    await up.ready()
+    assert campaign["id"] in [c["id"] for c in up.get("/pledges/campaigns").json()]
+
+    family = up.family()
+    up.processes[-1].send_signal(signal.SIGINT)
+    assert up.processes[-1].wait(30) == 0
+
+    async def gone() -> bool:
+        return not any(map(runs, family))
+
+    await eventually(gone)
+
+
+async def test_what_keeps_it_from_starting_is_said_in_a_sentence(up: Up, tmp_path: Path) -> None:
+    up.start()
+    await up.ready()
+    assert f"{up.port} is taken" in up.refused()
+    elsewhere = {"JINGUO_PORT": str(free_port())}
+    told = up.refused(**elsewhere)
+    assert "data" in told and "Traceback" not in told
+    production = {"JINGUO_PRODUCTION": "true", "JINGUO_DATA_DIR": str(tmp_path / "other")}
+    told = up.refused(**elsewhere, **production)
+    assert "JINGUO_OIDC_ISSUER" in told and "Traceback" not in told
+
+
+async def test_every_line_it_logs_is_json_with_what_it_says_in_it(up: Up) -> None:
+    up.start()
+    await up.ready()
+    lines = [line for line in up.log.splitlines() if line.startswith("{")]
+    found: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    assert {"level", "event", "timestamp"} <= set.intersection(*map(set, found))
+    assert not any(line.startswith(("Traceback", "INFO", "ERROR")) for line in up.log.splitlines())
