@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from rich.console import Console
-from running import bearer, flow_settings, serving
+from running import a_form, bearer, eventually, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
 from jinguo.operations import audit, replay, settled, trace
-from shared.contracts.pledges import PledgeSigned
-from shared.divisions import county_of
+from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned
+from shared.divisions import communities, county_of
 from shared.events import decode
 from shared.identity import Role
 from shared.settings import Settings
 from shared.store.driver import connect
+from shared.telemetry import trace_id
 
 HOUSEHOLDS = 60
 SEED = 7
@@ -76,6 +77,39 @@ async def test_what_households_sign_is_what_everybody_sees(flow: Flow) -> None:
     await check_inboxes(flow)
     await check_replay(flow)
     await check_withdrawal(flow)
+    await check_trace(flow)
+
+
+async def check_trace(flow: Flow) -> None:
+    """The context of a request goes into its event, and on into what the event led to."""
+    asked = "a1" * 16
+    carried = {"traceparent": f"00-{asked}-{'b2' * 8}-01"}
+    async with flow.platform() as platform, flow.http() as http:
+        (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()
+        where = (await http.get(f"/pledges/campaigns/{campaign['id']}/standings?level=community&limit=100")).json()
+        form = a_form(77) | {"community": fresh_community(where)}
+        signed = await http.post(f"/pledges/campaigns/{campaign['id']}/pledges", json=form)
+        pledge = signed.raise_for_status().json()["id"]
+
+        async def sent() -> Any:
+            return (await http.get("/notifier/outgoing.json", params={"pledge_id": pledge})).json()
+
+        code = (await eventually(sent))[0]["code"]
+        path = f"/pledges/signings/{pledge}/verify"
+        verified = await http.post(path, json={"code": code}, headers=carried)
+        assert verified.headers["traceparent"].split("-")[1] == asked
+        assert await settled(platform, 60)
+        found = await trace(platform, f"{pledge}.2.0")
+        assert found and found.trace_id == asked
+        assert [(e.type, trace_id(e.traceparent)) for e in found.effects] == [
+            (ChainMilestoneReached.type, asked)
+        ]
+
+
+def fresh_community(standings: Any) -> str:
+    """A community where nobody has signed."""
+    taken = str(standings)
+    return next(place.code for place in communities() if place.code not in taken)
 
 
 async def check_inboxes(flow: Flow) -> None:
