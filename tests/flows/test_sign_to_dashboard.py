@@ -86,7 +86,9 @@ async def check_trace(flow: Flow) -> None:
     carried = {"traceparent": f"00-{asked}-{'b2' * 8}-01"}
     async with flow.platform() as platform, flow.http() as http:
         (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()
-        where = (await http.get(f"/pledges/campaigns/{campaign['id']}/standings?level=community&limit=100")).json()
+        where = (
+            await http.get(f"/pledges/campaigns/{campaign['id']}/standings?level=community&limit=100")
+        ).json()
         form = a_form(77) | {"community": fresh_community(where)}
         signed = await http.post(f"/pledges/campaigns/{campaign['id']}/pledges", json=form)
         pledge = signed.raise_for_status().json()["id"]
