@@ -8,6 +8,8 @@ from enum import StrEnum
 
 COMMAND_HEAD = 200
 """A command and its collection are named within so many bytes of a message."""
+TURNS = 8
+"""Of the loop, which asyncio takes for a connection to be made or lost."""
 
 
 class Loss(StrEnum):
@@ -40,11 +42,15 @@ class Wire:
     async def close(self) -> None:
         """Cut every connection, and accept no more."""
         assert self._server
+        for _ in range(TURNS):  # whoever is being let in gets a link: a closing server forgets their socket
+            await asyncio.sleep(0)
         self._server.close()
         while self._links:  # a new one may have been on its way
             for end in self._ends:
                 end.close()
             await asyncio.wait(self._links, timeout=0.05)
+        for _ in range(TURNS):  # what was closed is let go of
+            await asyncio.sleep(0)
 
     def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
         link = asyncio.get_running_loop().create_task(self._link(reader, writer))
@@ -52,13 +58,18 @@ class Wire:
         link.add_done_callback(self._links.discard)
 
     async def _link(self, reader: StreamReader, writer: StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._mongod_port)
-        self._ends |= {writer, far_writer}
-        answer_lost = asyncio.Event()
-        async with asyncio.TaskGroup() as pumps:
-            pumps.create_task(self._requests(reader, writer, far_writer, answer_lost))
-            pumps.create_task(self._answers(far_reader, writer, far_writer, answer_lost))
-        self._ends -= {writer, far_writer}
+        self._ends.add(writer)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._mongod_port)
+            self._ends.add(far_writer)
+            answer_lost = asyncio.Event()
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(self._requests(reader, writer, far_writer, answer_lost))
+                pumps.create_task(self._answers(far_reader, writer, far_writer, answer_lost))
+            self._ends.remove(far_writer)
+        finally:
+            writer.close()
+            self._ends.remove(writer)
 
     async def _requests(
         self, reader: StreamReader, near: StreamWriter, far: StreamWriter, answer_lost: asyncio.Event
