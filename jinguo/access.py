@@ -13,7 +13,12 @@ HEAD = f"""# Who may call what
 
 Written by `jinguo access` from the rules that stand in the routes' signatures; `make check` refuses a copy
 that is not current. ● the role may call; what it reaches is narrowed by its scope: officers and workers by
-their division, clinicians by their department, residents by who they are. 公开 is open to the public.
+their division, clinicians by their department, residents by who they are (the referral dashboard is of all
+counties for all who may see it). 公开 is open to the public.
+
+Beside the services: `/me` and `/me/erase` ask every service in the caller's name, under the rules below.
+`/health/*`, `/metrics` and `/*/docs` are open, metrics not through the gateway. `/issuer/*` gives anybody a token of
+a made-up person, and is refused in production.
 
 | method | path | {" | ".join(Role)} | 公开 public |
 |---|---|{"---|" * (len(Role) + 1)}

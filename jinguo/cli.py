@@ -237,14 +237,15 @@ def erasures_list() -> None:
 
 @erasures.command("apply")
 def erasures_apply(file: Annotated[Path, typer.Argument(help="What `erasures list` printed")]) -> None:
-    """After a backup was restored: delete again the keys of everybody who was erased since."""
+    """After a backup was restored: erase again everybody who was erased since."""
 
     async def work() -> None:
         from jinguo.connection import platform
         from jinguo.keys import apply_erasures
 
         async with platform() as p:
-            console.print(f"{await apply_erasures(p, file.read_text().split())} keys deleted again")
+            deleted, marked = await apply_erasures(p, file.read_text().split())
+            console.print(f"{deleted} keys deleted, {marked} persons marked again")
 
     _run(work())
 

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Iterable
 
 from jinguo.connection import Platform
+from jinguo.services import SERVICES
 from shared.keyring import Keyring
+from shared.persons import erase_again
 
 SETTLE = 2.0
 """Seconds after which whoever had begun to wrap with the older key has stored what it wrapped."""
@@ -26,7 +28,14 @@ async def rotate(platform: Platform) -> int:
             return done
 
 
-async def apply_erasures(platform: Platform, persons: Iterable[str]) -> int:
-    """Delete the keys of persons who were erased, again. Returns how many there were to delete."""
-    known = {*persons, *await platform.vault.erased()}
-    return await platform.vault.erase_again(sorted(known))
+async def apply_erasures(platform: Platform, persons: Iterable[str]) -> tuple[int, int]:
+    """Erase again whom a restored backup brought back: delete their keys, and let every service mark what it
+    has of them. Returns how many keys, and how many records of persons, there were."""
+    known = sorted({*persons, *await platform.vault.erased()})
+    deleted = await platform.vault.erase_again(known)
+    marked = [
+        await erase_again(platform.stores[service.name], service.personal, known)
+        for service in SERVICES
+        if service.personal
+    ]
+    return deleted, sum(marked)

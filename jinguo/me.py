@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from jinguo.services import SERVICES
 from shared import problems
-from shared.persons import Erasure
 from shared.problems import Unavailable
 
 PATH = "/me"
@@ -25,7 +24,7 @@ class Me:
     def __init__(self, gateway: str, timeout: float) -> None:
         self._gateway = gateway
         self._timeout = timeout
-        self._services = [s.name for s in SERVICES if Erasure in s.documents]
+        self._services = [s.name for s in SERVICES if s.personal]
 
     def routes(self) -> list[Route]:
         """GET: what is held. POST …/erase: everything is erased; what failed can be repeated."""

@@ -80,5 +80,6 @@ def _say(found: Settings) -> None:
     ]
     for title, path in places:
         console.print(f"  {title:<24} {url}{path}", highlight=False)
-    console.print(f"  MongoDB                  {found.mongodb_uri}", highlight=False)
+    where = str(found.mongodb_uri).rpartition("@")[2]  # without a password
+    console.print(f"  MongoDB                  {where}", highlight=False)
     console.print("  Ctrl-C 停止 / stops everything", highlight=False)

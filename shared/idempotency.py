@@ -29,6 +29,8 @@ FIELD = "answers"
 """The array inside a document that keeps keys with their answers."""
 
 Find = Callable[["RequestKey"], Awaitable[dict[str, Any] | None]]
+Blind = Callable[[str], str]
+"""A keyed hash (the vault's): a bare one of a body that holds a phone would tell it to whoever tries all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,13 @@ class RequestKey:
     key: str
     fingerprint: str
     scope: Scope
+    blind: Blind
 
     @property
     def caller(self) -> str:
         """A hash of whose key it is, as the route's rule found out; empty on a route open to the public."""
         subject = self.scope.get(CALLER)
-        return hashlib.sha256(f"{self.key}|{subject}".encode()).hexdigest() if subject else ""
+        return self.blind(f"key|{self.key}|{subject}") if subject else ""
 
     def entry(self, body: str, etag: str, status: int | None = None) -> dict[str, Any]:
         """What the store keeps beside the effect. `status`: of a refusal; None: the route's own."""
@@ -68,11 +71,12 @@ def current() -> RequestKey | None:
 
 
 class IdempotentPosts:
-    """Middleware. `find` looks a key up in the service's documents."""
+    """Middleware. `find` looks a key up in the service's documents; `blind` hashes what is kept with it."""
 
-    def __init__(self, app: ASGIApp, find: Find) -> None:
+    def __init__(self, app: ASGIApp, find: Find, blind: Blind) -> None:
         self.app = app
         self.find = find
+        self.blind = blind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = (
@@ -90,8 +94,8 @@ class IdempotentPosts:
             await render(problem)(scope, receive, send)
             return
         body = await _read(receive)
-        fingerprint = hashlib.sha256(scope["path"].encode() + b"\n" + body).hexdigest()
-        request = RequestKey(key, fingerprint, scope)
+        digest = hashlib.sha256(scope["path"].encode() + b"\n" + body).hexdigest()
+        request = RequestKey(key, self.blind(f"request|{digest}"), scope, self.blind)
         token = _current.set(request)
         try:
             await self.app(scope, _replay(body), self._answered(request, scope, receive, send))

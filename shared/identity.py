@@ -123,7 +123,7 @@ class Identity:
             org_unit=_at(claims, named.oidc_org_unit_claim),
             division=_division(_at(claims, named.oidc_division_claim)),
             department=_at(claims, named.oidc_department_claim),
-            phone=claims.get("phone_number") if claims.get("phone_number_verified") else None,
+            phone=claims.get("phone_number") if claims.get("phone_number_verified") is True else None,
         )
 
     async def check(self) -> None:

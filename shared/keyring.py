@@ -81,6 +81,7 @@ class Keyring:
         if self._file is None:
             raise LookupError("主密钥来自环境变量，无法轮换 / keys from the environment cannot be rotated")
         fresh = self._file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)  # of one that was killed on the way
         _write(fresh, _fresh() + self._file.read_text())
         fresh.replace(self._file)
         self.reload()

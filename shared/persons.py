@@ -1,12 +1,13 @@
 """What a person may ask of every service: what it holds about them, and to be erased (PIPL art. 45, 47)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
 
 from shared.access import Caller, Role, may
 from shared.clock import now
@@ -15,6 +16,7 @@ from shared.personal import PersonId
 from shared.problems import AlreadyExists
 from shared.service import StoreDep
 from shared.store.store import Store
+from shared.views import normal_phone
 
 Resident = Annotated[Caller, may(Role.RESIDENT)]
 Records = dict[str, list[dict[str, Any]]]
@@ -38,6 +40,8 @@ class PersonalData:
     """What a service declares: how it finds a caller's data, and how it marks what is erased."""
 
     held: Callable[[Store, Caller], Awaitable[list[Held]]]
+    of_persons: Callable[[Store, Sequence[PersonId]], Awaitable[list[Held]]]
+    """The same for persons who are named: a backup that is restored has some who were erased since."""
     mark: Callable[[Store, Held], Awaitable[None]]
     """After the keys are gone: nothing is left to match by, and an event says so. It can be repeated."""
     own_keys: bool = True
@@ -45,8 +49,9 @@ class PersonalData:
     what that service's records need, and it alone deletes them."""
 
 
-SELF = "self"
-"""Who asked for it, in the proof: a person's account is personal and is not written there."""
+SELF, RESTORED = "self", "restored"
+"""Who asked for it, in the proof: a person's account is personal and is not written there. Or the list of
+erasures, applied to a restored backup."""
 
 
 class Erasure(Document):
@@ -97,6 +102,23 @@ async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
         await store.vault.erase(held.person)
     await data.mark(store, held)
     return ErasureView(person=held.person, **proof.model_dump(include={"records", "at", "by"}))
+
+
+async def erase_again(store: Store, data: PersonalData, persons: Sequence[PersonId]) -> int:
+    """Mark again what a restored backup has of persons who were erased. Returns how many those were."""
+    found = await data.of_persons(store, persons)
+    for held in found:
+        await _proven(store, held.person, held.counts, RESTORED)
+        await data.mark(store, held)
+    return len(found)
+
+
+def phone_of(caller: Caller) -> str | None:
+    """The caller's verified phone as forms have it; None for one that no form can have."""
+    try:
+        return normal_phone(caller.phone or "")
+    except PydanticCustomError:
+        return None
 
 
 async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by: str = SELF) -> None:

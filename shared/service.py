@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from starlette.middleware import Middleware
@@ -16,6 +16,9 @@ from shared.identity import Identity
 from shared.middleware import BodyLimit, Traced
 from shared.rates import Rates
 from shared.store.store import Store
+
+if TYPE_CHECKING:
+    from shared.persons import PersonalData
 
 Job = Callable[[Store], Awaitable[None]]
 """Background work that runs for as long as the service does; it is started again when it fails."""
@@ -46,6 +49,8 @@ class Service:
     deadlines: Sequence[Deadline[Any]] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
+    personal: "PersonalData | None" = None
+    """How it finds and marks what it holds about a person; None where it holds nothing."""
 
     def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""
@@ -58,7 +63,7 @@ class Service:
             middleware=[
                 Middleware(Traced),
                 Middleware(BodyLimit),
-                Middleware(IdempotentPosts, find=store.find_answer),
+                Middleware(IdempotentPosts, find=store.find_answer, blind=store.vault.blind_index),
             ],
         )
         app.state.store = store

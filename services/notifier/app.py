@@ -26,4 +26,5 @@ service = Service(
         Projection("pledges", "pledges", shown=shown),
         Projection("referrals", "referrals", shown=referrals_shown),
     ],
+    personal=personal_data,
 )

@@ -3,7 +3,10 @@
 The persons are those of the services that asked for their data: here they are only forgotten.
 """
 
+from collections.abc import Sequence
+
 from shared.access import Caller
+from shared.personal import PersonId
 from shared.persons import Held, PersonalData
 from shared.store.store import Store
 
@@ -22,6 +25,12 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     return [await _of_contact(store, contact) for contact in contacts]
 
 
+async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:
+    """The inboxes of some persons."""
+    contacts = await store.select(Contact, {"_id": {"$in": persons}}, limit=MOST)
+    return [await _of_contact(store, contact) for contact in contacts]
+
+
 async def _of_contact(store: Store, contact: Contact) -> Held:
     messages = await store.select(Message, {"recipient": contact.id}, limit=MOST)
     shown = [
@@ -36,4 +45,4 @@ async def mark(store: Store, held: Held) -> None:
     await store.change(Contact, held.person, Contact.forget)
 
 
-personal_data = PersonalData(held, mark, own_keys=False)
+personal_data = PersonalData(held, of_persons, mark, own_keys=False)

@@ -17,7 +17,7 @@ REFERRALS: Mapping[str, Template] = {
         Text("Request received", "A request was received on {day}; the coordinator will see to it."),
     ),
     "referral.triaged": Template(
-        (patient, department),
+        (patient, coordinators, department),
         Text("申请已转交", f"一份申请已于 {{day}} 转交受理单位。{LOOK}"),
         Text("Request passed on", "A request was passed on on {day}. Please sign in to see it."),
     ),
@@ -37,7 +37,7 @@ REFERRALS: Mapping[str, Template] = {
         Text("Please confirm", "An arrangement was made for a request: confirm it before {expires_at}."),
     ),
     "referral.offer-confirmed": Template(
-        (coordinators, department),
+        (patient, coordinators, department),
         Text("安排已确认", f"一份申请的安排已于 {{day}} 确认，保留至 {{expires_at}}。{LOOK}"),
         Text("Confirmed", "An arrangement was confirmed on {day} and is kept until {expires_at}."),
     ),

@@ -31,4 +31,5 @@ service = Service(
     jobs=[strike_out],
     counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
     projections=[Projection("chains", "pledges", queries.chains_shown)],
+    personal=personal_data,
 )

@@ -1,16 +1,16 @@
 """What pledges holds about a person: the pledges signed with their phone, and their place in a team."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
-
-from pydantic_core import PydanticCustomError
 
 from shared.access import Caller
 from shared.clock import now
 from shared.documents import Document
-from shared.persons import Held, PersonalData
+from shared.personal import PersonId
+from shared.persons import Held, PersonalData, phone_of
+from shared.store.driver import Bson
 from shared.store.store import Store
-from shared.views import normal_phone
 
 from .domain.checkin import CheckIn
 from .domain.identity import phone_key
@@ -30,20 +30,22 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     if phone is None:
         return []
     key = {"phone_key": phone_key(store.vault.blind_index, phone)}
-    pledges = await store.select(Pledge, key, limit=MOST)
-    members = await store.select(Member, key, limit=MOST)
+    return await _found(store, key, key)
+
+
+async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:
+    """What there is of some persons."""
+    return await _found(store, {"signer": {"$in": persons}}, {"person": {"$in": persons}})
+
+
+async def _found(store: Store, pledges: Bson, members: Bson) -> list[Held]:
     return [
-        *[await of_pledge(store, pledge) for pledge in pledges],
-        *[Held(member.person, {"members": [await _opened(store, member)]}) for member in members],
+        *[await of_pledge(store, pledge) for pledge in await store.select(Pledge, pledges, limit=MOST)],
+        *[
+            Held(member.person, {"members": [await _opened(store, member)]})
+            for member in await store.select(Member, members, limit=MOST)
+        ],
     ]
-
-
-def phone_of(caller: Caller) -> str | None:
-    """The caller's verified phone as forms have it; None for one that no form can have."""
-    try:
-        return normal_phone(caller.phone or "")
-    except PydanticCustomError:
-        return None
 
 
 async def of_pledge(store: Store, pledge: Pledge) -> Held:
@@ -70,4 +72,4 @@ async def mark(store: Store, held: Held) -> None:
         await store.change(Member, row["id"], partial(Member.forget, division=team.division))
 
 
-personal_data = PersonalData(held, mark)
+personal_data = PersonalData(held, of_persons, mark)

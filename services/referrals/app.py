@@ -24,4 +24,5 @@ service = Service(
         Deadline(Grant, "deadline", Grant.fall_due),
     ],
     counts={"referrals": queries.dashboard_counts},
+    personal=personal_data,
 )

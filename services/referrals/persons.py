@@ -1,11 +1,13 @@
 """What referrals holds about a patient: her referrals, and who read them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from shared.access import Caller, Role
 from shared.clock import now
+from shared.personal import PersonId
 from shared.persons import Held, PersonalData
 from shared.store.store import Store
 
@@ -13,19 +15,31 @@ from . import changes, queries
 from .domain.reading import View
 from .domain.referral import PATIENT, Referral
 from .opening import open_record, read_by
-from .patients import patient_key
+from .patients import keys_of
+
+MOST = 1000
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
     """Everything under the caller's account. It is a reading like any other. Raises NotRecorded."""
-    referrals = await queries.own(store, patient_key(store, caller))
-    return [await _of(store, caller, referral) for referral in referrals]
+    referrals = await queries.own(store, keys_of(store, caller))
+    for referral in referrals:
+        await open_record(store, caller, Role.RESIDENT, referral, View.PATIENT)
+    return [await _of(store, referral) for referral in referrals]
 
 
-async def _of(store: Store, caller: Caller, referral: Referral) -> Held:
-    await open_record(store, caller, Role.RESIDENT, referral, View.PATIENT)
-    readings, _ = await read_by(store, referral.id)
-    shown: list[dict[str, Any]] = [reading.model_dump(mode="json") for reading in readings]
+async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:
+    """The referrals of some patients, as they are stored."""
+    found = await store.select(Referral, {"patient": {"$in": persons}}, limit=MOST)
+    return [await _of(store, referral) for referral in found]
+
+
+async def _of(store: Store, referral: Referral) -> Held:
+    readings, grants = await read_by(store, referral.id)
+    reasons = {grant.id: {"reason": grant.reason} for grant in grants.values()}
+    shown: list[dict[str, Any]] = [
+        reading.model_dump(mode="json") | reasons.get(reading.grant_id or "", {}) for reading in readings
+    ]
     opened = referral.model_dump(mode="json", exclude={"patient_key"})
     return Held(referral.patient, {"referrals": [opened], "readings": shown})
 
@@ -48,4 +62,4 @@ def _erase(referral: Referral, by: str) -> None:
     referral.erase(now(), by)
 
 
-personal_data = PersonalData(held, mark)
+personal_data = PersonalData(held, of_persons, mark)

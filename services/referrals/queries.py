@@ -42,9 +42,9 @@ async def taken_beds(store: Store, department: Department) -> set[int]:
     return {referral.bed for referral in with_bed}
 
 
-async def own(store: Store, patient_key: str) -> list[Referral]:
+async def own(store: Store, patient_keys: list[str]) -> list[Referral]:
     """A patient's referrals, newest first."""
-    where = {"patient_key": {"$eq": patient_key, "$gt": ""}}
+    where = {"patient_key": {"$in": patient_keys}}
     return await store.select(Referral, where, sort=[("requested_at", -1)])
 
 
@@ -65,7 +65,8 @@ async def readings(store: Store, referral_id: str, limit: int) -> list[Reading]:
 
 async def grant_of(store: Store, referral_id: str, by: str, at: datetime) -> Grant | None:
     """The emergency in which somebody may read a record now."""
-    return await store.first(Grant, {"referral_id": referral_id, "by": by, "until": {"$gt": at}}, until=-1)
+    where = {"referral_id": referral_id, "by": by, "until": {"$gt": at}}
+    return await store.first(Grant, where | {"state": {"$ne": GrantState.UNJUSTIFIED}}, until=-1)
 
 
 async def to_review(store: Store, limit: int) -> list[Grant]:

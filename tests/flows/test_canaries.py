@@ -112,8 +112,8 @@ async def everything_of_pledges(resident: Resident) -> list[str]:
     ]
     await post(f"/teams/{team}/members", {"name": MEMBER, "phone": MEMBER_PHONE, "role": "preacher"})
     await post("/invalidations", {"condition": {"phone": PHONE}} | reason)
-    await post(f"/signings/{again}/withdraw", {"phone": PHONE})
-    await post(f"/signings/{pledge}/erase", {"phone": PHONE})
+    await post(f"/signings/{again}/withdraw", {})
+    await post(f"/signings/{pledge}/erase")
     return [pledge, held, again]
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 from canaries import records
 from rich.console import Console
-from running import a_request, bearer, flow_settings, serving
+from running import a_campaign, a_form, a_request, bearer, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
+from jinguo.keys import apply_erasures
 from jinguo.operations import audit, settled
 from shared.events import Event, decode
 from shared.identity import Role
@@ -99,6 +100,67 @@ async def test_who_forgets_a_phone_does_not_destroy_what_another_service_holds(
     kept = await platform.stores["referrals"].database["erasures"].find_one({"_id": inbox})
     assert kept and kept["by"] == "coordinator"
     client.close()
+
+
+async def test_whom_a_restored_backup_brought_back_is_erased_again_by_every_service(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    settings = flow_settings(mongodb_uri, tmp_path)
+    client = connect(mongodb_uri)
+    platform = Platform(client, settings)
+    phone = "13857001234"
+    with serving(settings) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url)) as http:
+            campaign = (await http.post("/pledges/campaigns", json=a_campaign())).json()["id"]
+            form = a_form(1) | {"phone": phone}
+            assert (await http.post(f"/pledges/campaigns/{campaign}/pledges", json=form)).is_success
+            hers = bearer(url, Role.RESIDENT, None, subject="patient-1", phone=f"+86{phone}")
+            assert (await http.post("/referrals/referrals", json=a_request(), headers=hers)).is_success
+            assert await settled(platform, 60)
+            backup = await everything(platform)
+            assert (await http.post("/me/erase", headers=hers)).is_success
+            assert await settled(platform, 60)
+    erased = await platform.vault.erased()
+    assert len(erased) == 2
+    await restore(platform, backup)
+    deleted, marked = await apply_erasures(platform, erased)
+    assert (deleted, marked) == (2, 4)  # a pledge, a referral, and an inbox of each
+    with serving(settings) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            hers = bearer(url, Role.RESIDENT, None, subject="patient-1", phone=f"+86{phone}")
+            assert not any((await read(http, hers)).values())
+            assert (await http.get("/notifier/inboxes", headers=hers)).json() == []
+            assert await settled(platform, 60)
+    referral = await platform.stores["referrals"].database["referrals"].find_one({})
+    assert referral and (referral["state"], referral["patient_key"]) == ("cancelled", "")
+    drift, compared = await audit(platform)
+    assert drift == [] and compared
+    client.close()
+
+
+Backup = dict[str, dict[str, list[dict[str, Any]]]]
+"""By database and collection: the documents."""
+
+
+async def everything(platform: Platform) -> Backup:
+    found: Backup = {}
+    for name in await platform.client.list_database_names():
+        if name.startswith(f"{platform.settings.database_prefix}_"):
+            database = platform.client[name]
+            found[name] = {
+                collection: await database[collection].find().to_list(None)
+                for collection in await database.list_collection_names()
+            }
+    return found
+
+
+async def restore(platform: Platform, backup: Backup) -> None:
+    for name, collections in backup.items():
+        for collection in await platform.client[name].list_collection_names():
+            await platform.client[name][collection].delete_many({})
+        for collection, rows in collections.items():
+            if rows:
+                await platform.client[name][collection].insert_many(rows)
 
 
 async def boxes_that_open(platform: Platform, person: str) -> int:

@@ -155,8 +155,9 @@ async def check_withdrawal(flow: Flow) -> None:
         household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]
         path = f"/pledges/campaigns/{campaign['id']}/pledges"
         pledge = await api.post(path, household.form, household.key)  # answered once more, not signed again
-        body = {"phone": household.form["phone"], "reason": "moved"}
-        await api.post(f"/pledges/signings/{pledge['id']}/withdraw", body, "withdraw")
+        hers = bearer(flow.url, Role.RESIDENT, None, phone=f"+86{household.form['phone']}")
+        path = f"/pledges/signings/{pledge['id']}/withdraw"
+        await api.post(path, {"reason": "moved"}, "withdraw", headers=hers)
     await flow.check_audit()
     after = await flow.dashboard()
     expected = {county["code"]: county["counted"] for county in before["by_county"]}

@@ -131,7 +131,16 @@ async def test_it_runs_small_survives_a_kill_and_stops_with_all_it_started(up: U
     await nothing_waits(up)
     events = up.tool("events", "--check")
     assert events.returncode == 0, events.stderr
-    for command in (("audit",), ("parked", "list"), ("refill", "pledges")):
+    for command in (
+        ("audit",),
+        ("parked", "list"),
+        ("refill", "pledges"),
+        ("keys", "rotate"),
+        ("erasures", "list"),
+        ("erasures", "apply", os.devnull),
+        ("trace", f"{campaign['id']}.1.0"),
+        ("replay", "--group", "notifier.pledge-dashboard"),
+    ):
         done = up.tool(*command)
         assert done.returncode == 0, done.stdout + done.stderr
         assert command[0] != "audit" or "drift 0" in done.stdout

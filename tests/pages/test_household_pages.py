@@ -53,7 +53,7 @@ async def test_a_certificate_leads_by_its_code_to_a_public_page_that_shows_no_na
 
 async def test_a_certificate_that_was_taken_back_says_so(sight: Sight) -> None:
     pledge = await sight.counted(13)
-    await sight.done(f"/pledges/signings/{pledge['id']}/withdraw", {"phone": "13800000013"})
+    await sight.done(f"/pledges/signings/{pledge['id']}/withdraw", {})
     await sight.open(pledge["certificate"])
     await sight.check_page(f"证书核验 · 第 {pledge['serial']} 户")
     await expect(sight.page.get_by_role("status")).to_contain_text("已由本户撤回")

@@ -142,7 +142,7 @@ async def test_the_idempotency_key_is_stored_in_the_same_write(store: Store) -> 
     await store.commit(Account(id="acc"))
 
     async def pay_once() -> Account:
-        _current.set(RequestKey("k1", "print", {"type": "http"}))
+        _current.set(RequestKey("k1", "print", {"type": "http"}, str))
         return await store.change(Account, "acc", lambda a: a.pay(5), lambda a: a)
 
     results = await asyncio.gather(
@@ -153,7 +153,7 @@ async def test_the_idempotency_key_is_stored_in_the_same_write(store: Store) -> 
     row = await store.collection(Account).find_one({"_id": "acc"})
     assert row
     assert (row["version"], row["balance"], [entry["sequence"] for entry in row["outbox"]]) == (2, 5, [2])
-    stored = await store.find_answer(RequestKey("k1", "print", {"type": "http"}))
+    stored = await store.find_answer(RequestKey("k1", "print", {"type": "http"}, str))
     assert stored
     assert stored["fingerprint"] == "print"
     assert '"balance":5' in stored["body"]

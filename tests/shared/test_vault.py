@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from shared.keyring import Keyring
 from shared.problems import Erased
 from shared.settings import Settings
 from shared.store.driver import Client, connect
-from shared.vault import Vault
+from shared.vault import ERASURE_SECONDS, Vault
 
 CONTEXT = "accounts/a"
 
@@ -93,6 +94,19 @@ async def test_keys_of_the_environment_are_not_rotated(settings: Settings) -> No
     fixed = Settings(master_key=base64.b64encode(b"k" * 32).decode())
     with pytest.raises(LookupError):
         Keyring.of(fixed).add()
+
+
+async def test_an_erasure_is_seen_by_other_processes_within_five_seconds(
+    client: Client, settings: Settings
+) -> None:
+    one, other = await opened(client, settings), await opened(client, settings)
+    person = await one.new_person()
+    box = await one.seal(person, b"secret", CONTEXT)
+    assert await other.open_box(person, box, CONTEXT) == b"secret"  # its cache is warm now
+    await one.erase(person)
+    assert await one.open_box(person, box, CONTEXT) is None
+    other._cache.expire(time.monotonic() + ERASURE_SECONDS)  # so much later
+    assert await other.open_box(person, box, CONTEXT) is None
 
 
 async def test_an_erasure_holds_after_the_vault_was_restored(client: Client, settings: Settings) -> None:

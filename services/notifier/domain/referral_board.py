@@ -112,17 +112,25 @@ def _waiting_by_department(rows: list[Row]) -> dict[str, Waiting]:
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row["department"], []).append(row)
+    if any(0 < _placed(own).total() < LEAST for own in found.values()):
+        return {}  # beside that of all, the others' would tell of a small one
     waiting = {department: _waiting(own) for department, own in sorted(found.items())}
     return {department: waited for department, waited in waiting.items() if waited}
 
 
-def _waiting(rows: list[Row]) -> Waiting | None:
-    """None while fewer than LEAST people have been placed."""
+def _placed(rows: list[Row]) -> Counter[int]:
+    """People by the days that they waited for their first place."""
     days: Counter[int] = Counter()
     for row in rows:
         for column, people in row.items():
             if column.startswith(WAITED):
                 days[int(column.removeprefix(WAITED))] += people
+    return days
+
+
+def _waiting(rows: list[Row]) -> Waiting | None:
+    """None while fewer than LEAST people have been placed."""
+    days = _placed(rows)
     if days.total() < LEAST:
         return None
     return Waiting(p50=percentile(days, 50), p90=percentile(days, 90))

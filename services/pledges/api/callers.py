@@ -5,9 +5,9 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Header
 
 from services.pledges.domain.identity import phone_key
-from services.pledges.persons import phone_of
 from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.divisions import CITY
+from shared.persons import phone_of
 from shared.problems import NotFound
 from shared.service import StoreDep
 from shared.store.store import Store
@@ -19,9 +19,7 @@ Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 Worker = Annotated[Caller, may(Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 """村（社区）妇联执委 or an officer, within their division."""
 Anyone = Annotated[None, anyone("公开信息 / public: names masked, community level at most")]
-Signer = Annotated[
-    None, anyone("签署人 / the signer: by the code or the phone; to others masked as in public")
-]
+Signer = Annotated[None, anyone("签署人 / the signer; what is shown to others is masked as in public")]
 Holder = Annotated[
     None, anyone("签署人 / the signer: by the Signing-Key of the form, or an account with its phone")
 ]

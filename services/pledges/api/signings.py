@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from services.pledges import queries
 from services.pledges.domain.fraud import holds
-from services.pledges.domain.identity import Door, Name, keys_of, phone_key
+from services.pledges.domain.identity import Door, Name, keys_of
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
 from services.pledges.domain.reasons import Why
@@ -51,9 +51,8 @@ class CodeBody(Body):
 
 
 class Withdrawal(Body):
-    """The phone that signed, and perhaps why."""
+    """Perhaps why."""
 
-    phone: Phone
     reason: Why | None = None
 
 
@@ -155,23 +154,34 @@ async def count(store: Store, pledge: Pledge, *, verified: bool, by: str | None 
 
 @router.post("/signings/{pledge_id}/withdraw", summary="撤回承诺 / Take the pledge back")
 async def withdraw(
-    pledge_id: str, body: Withdrawal, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str,
+    body: Withdrawal,
+    _: Holder,
+    proof: Proven,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> PledgeView:
-    key = phone_key(store.vault.blind_index, body.phone)
-    view = await store.change(
-        Pledge, pledge_id, lambda p: p.withdraw(key, now(), body.reason), PledgeView.of, if_match=if_match
+    def take_back(pledge: Pledge) -> None:
+        pledge.check_holder(*proof)
+        pledge.withdraw(now(), body.reason)
+
+    return tagged(
+        response, await store.change(Pledge, pledge_id, take_back, PledgeView.of, if_match=if_match)
     )
-    return tagged(response, view)
 
 
 @router.post("/signings/{pledge_id}/erase", summary="撤回并删除个人信息 / Withdraw and be forgotten")
 async def erase(
-    pledge_id: str, body: Withdrawal, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str,
+    _: Holder,
+    proof: Proven,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> PledgeView:
-    key = phone_key(store.vault.blind_index, body.phone)
     pledge = await store.load(Pledge, pledge_id, if_match=if_match)
-    pledge.check_signer(key)
+    pledge.check_holder(*proof)
     held = await of_pledge(store, pledge)
     await erase_keys(store, held.person, held.counts)
-    view = await store.change(Pledge, pledge_id, lambda p: p.erase(key, now()), PledgeView.of)
-    return tagged(response, view)
+    return tagged(response, await store.change(Pledge, pledge_id, lambda p: p.forget(now()), PledgeView.of))

@@ -254,10 +254,8 @@ class Pledge(Document):
             )
         )
 
-    def withdraw(self, phone_key: str, now: datetime, why: Why | None = None) -> None:
-        """The household takes it back. Raises IllegalMove, NotTheSigner."""
-        PLEDGE.check(self, "withdraw")
-        self.check_signer(phone_key)
+    def withdraw(self, now: datetime, why: Why | None = None) -> None:
+        """The household takes it back. Raises IllegalMove."""
         PLEDGE.move(self, "withdraw", now, by="signer", why=why)
         self.ended_day = local_day(now)
         if self.serial:
@@ -265,31 +263,21 @@ class Pledge(Document):
         else:
             self._drop(now)
 
-    def check_signer(self, phone_key: str) -> None:
-        """Raises NotTheSigner."""
-        if not hmac.compare_digest(self.phone_key, phone_key):
-            raise NotTheSigner()
-
     def check_holder(self, signing_key: str, phone_key: str) -> None:
         """Either proves it. Raises NotTheSigner."""
         known = [(self.signing_key, signing_key), (self.phone_key, phone_key)]
         if not any(given and hmac.compare_digest(kept, given) for kept, given in known):
             raise NotTheSigner()
 
-    def erase(self, phone_key: str, now: datetime) -> None:
-        """Forget the signer: the pledge is withdrawn, and nothing is left to match by.
-
-        The serial and the numbers stay. Raises NotTheSigner.
-        """
-        self.check_signer(phone_key)
-        self.forget(now)
-
     def forget(self, now: datetime) -> None:
-        """The same for a signer who is known otherwise; again is no change."""
+        """Forget the signer: the pledge is withdrawn, and nothing is left to match by; again is no change.
+
+        The serial and the numbers stay.
+        """
         if self.phone_key == f"erased|{self.id}":
             return
         if "withdraw" in PLEDGE.legal(self.state):
-            self.withdraw(self.phone_key, now, Why.ERASURE)
+            self.withdraw(now, Why.ERASURE)
         self.phone_key, self.signing_key, self.identities = f"erased|{self.id}", "", []
         self.record(
             SignerErased(

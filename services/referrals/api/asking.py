@@ -11,7 +11,7 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.states import Why
 from services.referrals.opening import MOST_SHOWN, open_record, read_by
-from services.referrals.patients import patient_key
+from services.referrals.patients import account_key, keys_of, phone_key
 from shared.access import Role
 from shared.clock import now
 from shared.contracts.referrals import Department
@@ -58,7 +58,7 @@ async def ask(body: Request, caller: Asking, store: StoreDep, response: Response
         PATIENT if own else caller.id,
         now(),
         patient=await store.vault.new_person(),
-        patient_key=patient_key(store, caller) if own else "",
+        patient_key=account_key(store, caller) if own else phone_key(store, body.phone),
         division=body.county,
         **body.model_dump(include={"department", "name", "phone", "delayed_since", "summary"}),
     )
@@ -67,7 +67,7 @@ async def ask(body: Request, caller: Asking, store: StoreDep, response: Response
 
 @router.get("/referrals", summary="我的转诊 / The caller's own referrals, newest first")
 async def own(caller: Patient, store: StoreDep) -> list[StepView]:
-    return [StepView.of(referral) for referral in await queries.own(store, patient_key(store, caller))]
+    return [StepView.of(referral) for referral in await queries.own(store, keys_of(store, caller))]
 
 
 @router.get("/referrals/{referral_id}", summary="转诊详情及查阅记录 / The whole of it, and who read it")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.slot import Slot
-from services.referrals.patients import patient_key
+from services.referrals.patients import keys_of
 from shared.access import Caller, Forbidden, Role, may
 from shared.contracts.referrals import Department
 from shared.problems import NotFound
@@ -45,9 +45,7 @@ def within(caller: Caller, department: Department) -> Department:
 
 def is_own(store: Store, caller: Caller, referral: Referral) -> bool:
     """Whether the caller is the patient."""
-    if Role.RESIDENT not in caller.roles or not referral.patient_key:
-        return False
-    return referral.patient_key == patient_key(store, caller)
+    return Role.RESIDENT in caller.roles and referral.patient_key in keys_of(store, caller)
 
 
 def treats(caller: Caller, referral: Referral) -> bool:

@@ -76,7 +76,8 @@ class Referral(Document):
 
     patient: PersonId
     patient_key: str = ""
-    """The keyed hash of her account's id: how she finds her referrals. Empty when the coordinator asked."""
+    """The keyed hash of her account's id, or of the phone by which the coordinator asked for her: how she
+    finds her referrals. Empty once she was erased."""
     name: Personal[str] = None
     phone: Personal[str] = None
     summary: Personal[str] = None
@@ -244,9 +245,14 @@ class Referral(Document):
         self.deadline = None
 
     def erase(self, now: datetime, by: str) -> None:
-        """Forget the patient: what still runs ends with her consent, and nothing is left to match by."""
+        """Forget the patient: what still runs ends with her consent, and nothing is left to match by.
+
+        Only who lies in the ward stays there: the bed is hers until the ward discharges her.
+        """
         legal = REFERRAL.legal(self.state)
-        if "cancel" in legal:
+        if self.state is ReferralState.ADMITTED:
+            pass
+        elif "cancel" in legal:
             self.cancel(Why.CONSENT_WITHDRAWN, now, by)
         elif "fail" in legal:
             self.fail(Why.CONSENT_WITHDRAWN, now, by)

@@ -1,7 +1,7 @@
 """Referrals: messages without a word of health, and a dashboard that no small group can be read from."""
 
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import combinations, product
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from notifier_desk import Desk
 
-from services.notifier.domain.referral_board import LONGEST, percentile
+from services.notifier.domain.referral_board import LONGEST, board, percentile
 from services.notifier.domain.small_cells import LEAST, blocks
 from services.notifier.referral_templates import REFERRALS
 from shared.contracts import referrals
@@ -84,7 +84,10 @@ async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk:
     stranger = bearer(desk, Role.RESIDENT, phone="+8613900000000", subject="stranger")
     assert (await desk.http.get(f"/notifier/inbox/{who['patient']}", headers=stranger)).status_code == 404
     coordinator = bearer(desk, Role.COORDINATOR)
-    assert await inbox(desk, "/desks/coordinator/inbox", coordinator) == ["申请已收到"]
+    assert await inbox(desk, "/desks/coordinator/inbox", coordinator) == [
+        "申请已转交",
+        "申请已收到",
+    ]
     breast, thyroid = (bearer(desk, Role.CLINICIAN, department=name) for name in Department)
     assert await inbox(desk, "/desks/breast/inbox", breast) == ["申请已转交"]
     assert await inbox(desk, "/desks/head-neck-thyroid/inbox", thyroid) == []
@@ -184,6 +187,16 @@ async def test_the_dashboard_is_for_those_who_answer_for_the_channel(desk: Desk)
             answer = await desk.http.get(f"/notifier/dashboards/referrals{path}", headers=headers)
             assert answer.status_code == 403
     assert (await shown(desk))["people"] is None
+
+
+def test_the_wait_of_a_small_department_is_not_told_by_that_of_all() -> None:
+    rows = [
+        {"county": COUNTIES[0], "department": "breast", "waited_2": 5},
+        {"county": COUNTIES[0], "department": "head-neck-thyroid", "waited_200": 1},
+    ]
+    assert board(rows, datetime(2020, 3, 8, tzinfo=UTC)).waited_by_department == {}
+    rows[1]["waited_200"] = 5
+    assert set(board(rows, datetime(2020, 3, 8, tzinfo=UTC)).waited_by_department) == set(Department)
 
 
 # ── small cells ──────────────────────────────────────────────────────────────────────────────────────

@@ -156,8 +156,7 @@ class Households(RuleBasedStateMachine):
         """Whoever takes it back, and however often at once: once it is done, and their place is free."""
         chosen = chosen[:3]
         pledges, before = self.picked(chosen), self.rows()
-        bodies = [{"phone": self.phones[pledge]} for pledge in pledges]
-        answers = self.all_at_once(self.acts("/withdraw", chosen, bodies))
+        answers = self.all_at_once(self.acts("/withdraw", chosen, [{}] * len(chosen)))
         done = Counter(p for p, answer in zip(pledges, answers, strict=True) if answer.is_success)
         for pledge in pledges:
             assert done[pledge] == (before[pledge]["state"] in ("pending", "counted"))

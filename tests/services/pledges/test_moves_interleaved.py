@@ -52,7 +52,7 @@ KINDS = (
         PLEDGE,
         (
             Command("/signings/{id}/verify", {"code": ""}, ("verify", "count")),
-            Command("/signings/{id}/withdraw", {"phone": PHONE}, ("withdraw",)),
+            Command("/signings/{id}/withdraw", {}, ("withdraw",)),
             Command("/reviews/{id}/invalidate", REASON, ("invalidate",)),
         ),
     ),

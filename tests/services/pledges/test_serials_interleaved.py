@@ -145,8 +145,8 @@ class Chains(RuleBasedStateMachine):
             "code": (f"/signings/{pledge}/code", {}),
             "count": (f"/reviews/{pledge}/count", {}),
             "invalidate": (f"/reviews/{pledge}/invalidate", {"reason": "duplicate"}),
-            "withdraw": (f"/signings/{pledge}/withdraw", {"phone": self.phones[pledge]}),
-            "erase": (f"/signings/{pledge}/erase", {"phone": self.phones[pledge]}),
+            "withdraw": (f"/signings/{pledge}/withdraw", {}),
+            "erase": (f"/signings/{pledge}/erase", {}),
         }[plan.move]
         return Act(plan.replica, path, body, plan.after, plan.gives_up)
 

@@ -105,8 +105,7 @@ async def test_after_the_window_nobody_is_counted_any_more(town: Town) -> None:
         ):
             assert (answer.status_code, problem(answer)) == (409, "outside-window")
             assert datetime.fromisoformat(answer.json()["closes_at"]) <= closes_at
-        phone = town.forms[counted["id"]]["phone"]
-        await town.done(f"/signings/{counted['id']}/withdraw", {"phone": phone})
+        await town.done(f"/signings/{counted['id']}/withdraw", {})
 
 
 async def test_guesses_at_the_same_instant_are_each_counted(town: Town) -> None:
@@ -206,9 +205,10 @@ async def test_a_withdrawn_household_may_sign_again_under_a_new_serial(town: Tow
     campaign = await town.campaign()
     pledge = await town.counted(campaign, door="9-9")
     path, phone = f"/signings/{pledge['id']}/withdraw", town.forms[pledge["id"]]["phone"]
-    assert problem(await town.post(path, {"phone": "13900000000"})) == "not-the-signer"
-    assert (await town.done(path, {"phone": phone}))["state"] == "withdrawn"
-    assert problem(await town.post(path, {"phone": phone})) == "illegal-move"
+    another = {"Signing-Key": "of-another-household-that-signs"}
+    assert problem(await town.post(path, {}, **another)) == "not-the-signer"
+    assert (await town.done(path, {}))["state"] == "withdrawn"
+    assert problem(await town.post(path, {})) == "illegal-move"
     assert (await town.counted(campaign, door="9-9", phone=phone))["serial"] == 2
 
 
@@ -216,8 +216,11 @@ async def test_an_erased_signer_leaves_nothing_but_a_used_serial(town: Town) -> 
     campaign = await town.campaign()
     pledge = await town.counted(campaign, door="8-8")
     path, form = f"/signings/{pledge['id']}/erase", town.forms[pledge["id"]]
-    assert problem(await town.post(path, {"phone": "13900000000"})) == "not-the-signer"
-    erased = await town.done(path, {"phone": form["phone"]})
+    assert (
+        problem(await town.post(path, **{"Signing-Key": "of-another-household-that-signs"}))
+        == "not-the-signer"
+    )
+    erased = await town.done(path)
     assert (erased["state"], erased["serial"]) == ("withdrawn", 1)
     stored = await town.store.load(Pledge, pledge["id"])
     await town.store.unseal(stored)
@@ -231,12 +234,12 @@ async def test_an_erased_signer_leaves_nothing_but_a_used_serial(town: Town) -> 
 
 async def test_after_an_erasure_that_stopped_halfway_nothing_is_kept_about_the_signer(town: Town) -> None:
     pledge = await town.sign(await town.campaign())
-    path, form = f"/signings/{pledge['id']}", town.forms[pledge["id"]]
+    path = f"/signings/{pledge['id']}"
     await town.store.vault.erase((await town.store.load(Pledge, pledge["id"])).signer)
     with moved(timedelta(minutes=2)):
         answer = await town.post(f"{path}/code")
         assert (answer.status_code, problem(answer)) == (410, "erased")
-    assert (await town.done(f"{path}/erase", {"phone": form["phone"]}))["state"] == "withdrawn"
+    assert (await town.done(f"{path}/erase"))["state"] == "withdrawn"
 
 
 async def test_a_stale_version_is_refused(town: Town) -> None:

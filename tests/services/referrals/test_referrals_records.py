@@ -240,8 +240,11 @@ async def test_an_erased_patient_is_gone_and_what_was_kept_for_her_is_free(desk:
     assert (await desk.told(referral))[-2:] == ["referral.cancelled", "patient.erased"]
 
 
-async def test_in_the_ward_too_she_can_be_forgotten(desk: Desk) -> None:
+async def test_in_the_ward_too_she_can_be_forgotten_and_keeps_her_bed(desk: Desk) -> None:
     referral = await a_record(desk)
     await desk.done(Who.BREAST, f"/referrals/{referral}/admit")
     view = await desk.done(Who.PATIENT, f"/referrals/{referral}/erase")
-    assert (view["state"], await desk.free_beds()) == ("not_completed", 2)
+    assert (view["state"], await desk.free_beds()) == ("admitted", 1)
+    assert (await desk.get(Who.PATIENT, f"/referrals/{referral}")).status_code == 404
+    view = await desk.done(Who.BREAST, f"/referrals/{referral}/complete", {})
+    assert (view["state"], await desk.free_beds()) == ("completed", 2)
