@@ -70,6 +70,8 @@ def flow(request: pytest.FixtureRequest, mongodb_uri: str, tmp_path: Path) -> It
         people = {
             "coordinator": bearer(url, Role.COORDINATOR, None),
             "breast": bearer(url, Role.CLINICIAN, None, department="breast"),
+            "thyroid": bearer(url, Role.CLINICIAN, None, department="head-neck-thyroid"),
+            "data-officer": bearer(url, Role.DATA_OFFICER, None),
             "officer": bearer(url, Role.CITY_OFFICER),
         }
         for number in range(PATIENTS):
@@ -137,3 +139,53 @@ def check_inboxes(flow: Flow, ids: list[str]) -> None:
         assert not [w for w in ("乳", SUMMARY, "床", "bed-offered", "breast") if w in f"{inbox} {held}"]
     told = flow.get("coordinator", "/notifier/desks/coordinator/inbox?limit=100")["messages"]
     assert Counter(message["title"] for message in told)["安排已过期"] == 6
+
+
+async def test_every_way_back_to_the_queue_is_told_step_by_step(flow: Flow) -> None:
+    flow.put("breast", "/departments/breast/beds", {"beds": 1})
+    referral = accepted(flow, 0)
+    path, asked = f"/referrals/{referral}", {"why": "patient-asked"}
+    first, second = (opened(flow, hours) for hours in (30, 40))
+    flow.post("breast", f"{path}/offer-bed", {"admission_day": in_days(2)})
+    flow.post("p0", f"{path}/return-offer", asked)
+    flow.post("coordinator", f"{path}/book-consult", {"slot_id": first})
+    flow.post("coordinator", f"{path}/reschedule", {"slot_id": second})
+    flow.post("p0", f"{path}/release-consult", asked)
+    flow.post("coordinator", f"{path}/book-consult", {"slot_id": first})
+    flow.post("breast", f"/slots/{first}/withdraw", {"why": "department-unavailable"})
+    flow.post("thyroid", f"{path}/break-glass", {"reason": "患者昏迷，须立即查阅病历"})
+    held = flow.post("coordinator", f"{path}/hold", {"why": "patient-asked", "until": in_days(3)})
+    assert held["state"] == "on_hold"
+    with moved(timedelta(days=4)):  # the rest ends, and nobody has reviewed the emergency
+
+        async def back_in_the_queue() -> bool:
+            return [item["id"] for item in flow.get("breast", "/referrals/queues/department")] == [referral]
+
+        await eventually(back_in_the_queue)
+
+        async def overdue() -> bool:
+            return titles(flow, "data-officer", "desks/data-officer") == [
+                "紧急查阅审核逾期",
+                "记录被紧急查阅",
+            ]
+
+        await eventually(overdue)
+    await flow.check_audit()
+    (person,) = flow.get("p0", "/notifier/inboxes")
+    assert titles(flow, "p0", f"inbox/{person}")[:9] == [
+        *("申请已恢复", "申请已暂缓", "记录被紧急查阅", "预约已取消", "时间已预约"),
+        *("预约已取消", "时间已改约", "时间已预约", "安排已退回"),
+    ]
+
+
+def opened(flow: Flow, hours: int) -> str:
+    """A consult slot in so many hours."""
+    slot = {"starts_at": (now() + timedelta(hours=hours)).isoformat(), "minutes": 30}
+    path = "/departments/breast/slots"
+    return str(flow.post("breast", path, slot | {"link": f"https://consult.example/{hours}"})["id"])
+
+
+def titles(flow: Flow, who: str, where: str) -> list[str]:
+    """What stands in an inbox, newest first."""
+    path = f"/notifier/{where}" + ("" if where.startswith("inbox") else "/inbox")
+    return [message["title"] for message in flow.get(who, path)["messages"]]
