@@ -28,6 +28,8 @@ class Held(NamedTuple):
 
     person: PersonId
     records: Records
+    kept: bool = False
+    """Shown, and not erased on request: what protects others, such as an entry on a list against fraud."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -70,6 +72,8 @@ class HeldView(BaseModel):
 
     person: PersonId
     records: Records
+    kept: bool
+    """Whether an erasure leaves it."""
 
 
 class ErasureView(BaseModel):
@@ -91,7 +95,8 @@ def router(data: PersonalData) -> APIRouter:
 
     @routes.post("/erase", summary="删除本人信息 / Erase me")
     async def erase(caller: Resident, store: StoreDep) -> list[ErasureView]:
-        return [await _erase(store, data, held) for held in await data.held(store, caller)]
+        found = await data.held(store, caller)
+        return [await _erase(store, data, held) for held in found if not held.kept]
 
     return routes
 

@@ -13,6 +13,7 @@ from shared.store.driver import Bson
 from shared.store.store import Store
 
 from .domain.checkin import CheckIn
+from .domain.fraud import ListEntry
 from .domain.identity import phone_key
 from .domain.photo import Photo
 from .domain.pledge import Pledge
@@ -30,7 +31,14 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     if phone is None:
         return []
     key = {"phone_key": phone_key(store.vault.blind_index, phone)}
-    return await _found(store, key, key)
+    entries = await store.select(ListEntry, key)
+    return await _found(store, key, key) + [_listed(entry) for entry in entries]
+
+
+def _listed(entry: ListEntry) -> Held:
+    """That the phone stands on a list against fraud: to leave it is not the caller's to decide."""
+    shown = entry.model_dump(mode="json", include={"id", "kind", "reason", "at"})
+    return Held(entry.id, {"list_entries": [shown]}, kept=True)
 
 
 async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:

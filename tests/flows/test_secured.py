@@ -58,10 +58,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory, kafka: object) -> Iterator[P
     """`kafka`: where there is none, there is none to be secured either."""
     folder: Path = tmp_path_factory.mktemp("secured")
     authority = Authority(folder)
-    mongod, broker = (
-        SecuredMongod(folder, authority),
-        SecuredBroker(folder, authority, AT_KAFKA, rights(PREFIX)),
-    )
+    ours = [right for right in rights(PREFIX) if {f"User:{user}" for user in AT_KAFKA} & {*right}]
+    mongod, broker = SecuredMongod(folder, authority), SecuredBroker(folder, authority, AT_KAFKA, ours)
     mongod.start()
     try:
         broker.start()

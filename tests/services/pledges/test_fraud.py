@@ -15,6 +15,7 @@ from services.pledges.domain.reasons import Why
 from shared.clock import moved, now
 from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidated
 from shared.days import local_day
+from shared.identity import Role
 from shared.problems import TooManyRequests
 
 NOON = datetime(2020, 4, 1, 4, 0, tzinfo=UTC)
@@ -132,6 +133,19 @@ async def test_what_a_bulk_job_or_a_list_did_leads_back_to_no_phone(town: Town) 
         assert key not in repr(await database[name].find().to_list(None)), name
     again = await town.done("/listed-phones", {"phone": phone, "kind": "allow", "reason": "shared-phone"})
     assert again["id"] != entry["id"]
+
+
+async def test_who_is_on_a_list_is_told_and_cannot_erase_it(town: Town) -> None:
+    phone = "13444444446"
+    await town.done("/listed-phones", {"phone": phone, "kind": "block", "reason": "suspicious"})
+    hers = town.issuer.bearer(Role.RESIDENT, None, phone=f"+86{phone}")
+    for erased in (False, True):
+        [held] = (await town.http.get("/pledges/me", headers=hers)).json()
+        [entry] = held["records"]["list_entries"]
+        assert (entry["kind"], entry["reason"], held["kept"]) == ("block", "suspicious", True)
+        assert "phone_key" not in entry
+        if not erased:
+            assert (await town.http.post("/pledges/me/erase", headers=hers)).json() == []
 
 
 async def prepared(town: Town, **condition: Any) -> Any:
