@@ -44,7 +44,7 @@ events: install ## write docs/events and docs/access.md from the code
 	@$(BIN)/jinguo access
 
 test: dev ## everything but the long and the compose tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: dev ## faults for 300 s and more each
 	$(BIN)/python -m pytest -q -m long --timeout 3600
