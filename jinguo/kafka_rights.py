@@ -1,7 +1,7 @@
 """What each user of Kafka may do: arguments of `kafka-acls.sh --add`, one list for each call.
 
-A service reads all topics and writes its own. It creates those of others too: it may come up first, and reads
-them from the start. Other systems read, as members of groups of their own.
+A service reads all topics and writes its own. It creates those of others too: it may come up first, and
+reads them from the start. Other systems read in groups of their own, and nothing about anybody's health.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from shared.log.wire import topic_of
 
 OPERATOR, SUBSCRIBER = "operator", "city"
 """Who runs the tool; the other city systems, which read topics."""
+ABOUT_HEALTH = {"referrals"}
+"""Services whose events say that somebody is ill, if not who."""
 PREFIXED = "--resource-pattern-type", "prefixed"
 
 
@@ -23,8 +25,13 @@ def rights(prefix: str) -> list[list[str]]:
         [*_may(services, "Create"), *PREFIXED, *topics],
         *([*_may([service], "Write"), "--topic", topic_of(prefix, service)] for service in services),
         [*_may([OPERATOR], "All"), *PREFIXED, *topics, *groups],
-        [*_may([SUBSCRIBER], "Read", "Describe"), *PREFIXED, *topics, "--group", SUBSCRIBER],
+        [*_may([SUBSCRIBER], "Read", "Describe"), *PREFIXED, "--group", SUBSCRIBER],
+        [*_may([SUBSCRIBER], "Read", "Describe"), *_topics(prefix, set(services) - ABOUT_HEALTH)],
     ]
+
+
+def _topics(prefix: str, services: set[str]) -> list[str]:
+    return [part for service in sorted(services) for part in ("--topic", topic_of(prefix, service))]
 
 
 def _may(users: Sequence[str], *operations: str) -> list[str]:

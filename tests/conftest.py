@@ -9,6 +9,13 @@ from kafka_broker import KafkaBroker, NoKafka, find_broker
 
 from shared.mongod import Mongod
 
+LONGEST = ("test_log_contract.py", "test_processes.py", "test_servers.py", "test_real_parts.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: then no worker is left alone with one of them while the other has done."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:

@@ -20,7 +20,7 @@ from jinguo.kafka_rights import rights
 from jinguo.services import named
 from shared.host import Host
 from shared.log.broker import Broker
-from shared.log.kafka_publisher import create_topics
+from shared.log.kafka_publisher import create_topics, end_offsets
 from shared.settings import Settings
 from shared.store.driver import Client, OperationFailure, connect
 
@@ -205,6 +205,11 @@ async def test_nobody_writes_anothers_topic_and_other_systems_only_read(parts: P
     assert not await wrote(notifier, own)
     assert not await wrote(city, own)
     assert await read(city, own, "city.reader")
+    about_health = f"{PREFIX}.referrals"
+    await create_topics(notifier, [about_health], 1)
+    assert await end_offsets(notifier, about_health)
+    with pytest.raises((KafkaError, TimeoutError)):
+        await end_offsets(city, about_health)
     assert await read(notifier, own, f"{PREFIX}.notifier.messages")
     assert not await read(city, own, f"{PREFIX}.notifier.messages")
     with pytest.raises(KafkaError):

@@ -94,6 +94,19 @@ async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk:
     for desk_name in ("breast", "coordinator", "data-officer"):
         answer = await desk.http.get(f"/notifier/desks/{desk_name}/inbox", headers=thyroid)
         assert answer.status_code == 403
+    answer = await desk.http.get("/notifier/desks/breast/inbox", headers=breast)
+    message = answer.json()["messages"][0]["id"]
+    elsewhere = desk.issuer.bearer(Role.COUNTY_OFFICER, "江山")
+    for who_else, where, status in (
+        (thyroid, "desks/breast/inbox", 403),
+        (thyroid, "desks/head-neck-thyroid/inbox", 404),  # it stands in another inbox
+        (coordinator, "desks/coordinator/inbox", 404),
+        (elsewhere, "offices/330802/inbox", 403),
+        (elsewhere, "offices/330881/inbox", 404),
+        (stranger, f"inbox/{who['patient']}", 404),
+    ):
+        path = f"/notifier/{where}/messages/{message}/read"
+        assert (await desk.http.post(path, headers=who_else)).status_code == status, path
 
 
 async def test_a_patient_who_was_erased_is_known_by_her_phone_no_more(desk: Desk) -> None:
