@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import time
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +90,7 @@ class SecuredBroker:
         self, folder: Path, authority: Authority, users: dict[str, str], rights: list[list[str]]
     ) -> None:
         self._folder, self._users, self._rights = folder / "secured-kafka", users, rights
+        self._process: subprocess.Popen[bytes] | None = None
         port, inner, controller = free_port(), free_port(), free_port()
         self.bootstrap, self._inside = f"127.0.0.1:{port}", f"127.0.0.1:{inner}"
         self._settings: dict[str, Any] = {
@@ -132,4 +134,5 @@ class SecuredBroker:
             list(two.map(lambda right: _run(*give, *right), self._rights))
 
     def stop(self) -> None:
-        end(self._process, 20)
+        if self._process:
+            end(self._process, 20)

@@ -64,8 +64,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory, kafka: object) -> Iterator[P
     try:
         broker.start()
         yield Parts(mongod, broker, authority)
-        broker.stop()
     finally:
+        broker.stop()
         mongod.stop()
 
 
