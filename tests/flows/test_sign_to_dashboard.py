@@ -23,7 +23,7 @@ from shared.settings import Settings
 from shared.store.driver import connect
 from shared.telemetry import trace_id
 
-HOUSEHOLDS = 60
+HOUSEHOLDS = 40
 SEED = 7
 GROUP = "notifier.pledge-dashboard"
 SHOWN = ("totals", "by_county", "by_day", "cells")

@@ -104,6 +104,17 @@ def megabytes(pid: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def check_refusals(up: Up, folder: Path) -> None:
+    """What keeps another one from starting is said in a sentence."""
+    assert f"{up.port} is taken" in up.refused()
+    elsewhere = {"JINGUO_PORT": str(free_port())}
+    told = up.refused(**elsewhere)
+    assert "data" in told and "Traceback" not in told
+    production = {"JINGUO_PRODUCTION": "true", "JINGUO_DATA_DIR": str(folder / "other")}
+    told = up.refused(**elsewhere, **production)
+    assert "JINGUO_OIDC_ISSUER" in told and "Traceback" not in told
+
+
 def check_log(log: str) -> None:
     """Every line is JSON, but for what it says of itself at the start."""
     lines = log.splitlines()
@@ -129,7 +140,9 @@ async def nothing_waits(up: Up) -> None:
     await eventually(measured)
 
 
-async def test_it_runs_small_survives_a_kill_and_stops_with_all_it_started(up: Up) -> None:
+async def test_it_runs_small_alone_survives_a_kill_and_stops_with_all_it_started(
+    up: Up, tmp_path: Path
+) -> None:
     process = up.start()
     await up.ready()
     assert f"{up.url}/notifier/dashboards/pledges/page" in up.log
@@ -138,6 +151,7 @@ async def test_it_runs_small_survives_a_kill_and_stops_with_all_it_started(up: U
     campaign = up.post("/pledges/campaigns", a_campaign())
     await nothing_waits(up)
     check_log(up.log)
+    check_refusals(up, tmp_path)
     trace = ("trace", f"{campaign['id']}.1.0")
     for command in (("audit",), ("refill", "pledges"), ("keys", "rotate"), trace):
         done = up.tool(*command)
@@ -158,15 +172,3 @@ async def test_it_runs_small_survives_a_kill_and_stops_with_all_it_started(up: U
         return not any(map(runs, family))
 
     await eventually(gone)
-
-
-async def test_what_keeps_it_from_starting_is_said_in_a_sentence(up: Up, tmp_path: Path) -> None:
-    up.start()
-    await up.ready()
-    assert f"{up.port} is taken" in up.refused()
-    elsewhere = {"JINGUO_PORT": str(free_port())}
-    told = up.refused(**elsewhere)
-    assert "data" in told and "Traceback" not in told
-    production = {"JINGUO_PRODUCTION": "true", "JINGUO_DATA_DIR": str(tmp_path / "other")}
-    told = up.refused(**elsewhere, **production)
-    assert "JINGUO_OIDC_ISSUER" in told and "Traceback" not in told
