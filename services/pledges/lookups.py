@@ -46,6 +46,10 @@ class Lookups:
         """A campaign as it was at most a second ago; not to be changed. Raises NotFound."""
         return await self._cached(campaign_id, lambda: self._store.load(Campaign, campaign_id))
 
+    async def check_open(self, campaign_id: str) -> None:
+        """Raises OutsideWindow, NotFound."""
+        (await self.campaign(campaign_id)).check_open(now())
+
     def forget_campaign(self, campaign_id: str) -> None:
         """It was changed here: read it again."""
         self._cache.pop(campaign_id, None)

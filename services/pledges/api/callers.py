@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Header
 
 from services.pledges.domain.identity import phone_key
+from services.pledges.domain.pledge import Pledge
 from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.divisions import CITY
 from shared.persons import phone_of
@@ -54,7 +55,14 @@ async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None)
 
 
 Proven = Annotated[Proof, Depends(_proof)]
-"""`proof: Proven` in a route for a pledge's holder; then `pledge.check_holder(*proof)`."""
+"""`proof: Proven` in a route for a pledge's holder; then `held_pledge`."""
+
+
+async def held_pledge(store: Store, proof: Proof, pledge_id: str, if_match: str | None = None) -> Pledge:
+    """The pledge of whoever brings the proof. Raises NotFound, StaleVersion, NotTheSigner."""
+    pledge = await store.load(Pledge, pledge_id, if_match=if_match)
+    pledge.check_holder(*proof)
+    return pledge
 
 
 def within(caller: Caller, division: str) -> str:

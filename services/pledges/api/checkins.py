@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 
 from services.pledges import queries
 from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, check_in_id
-from services.pledges.domain.pledge import Pledge
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.days import day_bounds, local_day
@@ -15,7 +14,7 @@ from shared.problems import AlreadyExists
 from shared.service import StoreDep
 from shared.views import DocumentView, tagged
 
-from .callers import Holder, Proven
+from .callers import Holder, Proven, held_pledge
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
 
@@ -41,9 +40,8 @@ async def check_in(
 ) -> CheckInView:
     at = now()
     today = local_day(at)
-    pledge = await store.load(Pledge, pledge_id)
-    pledge.check_holder(*proof)
-    (await Lookups.of(store).campaign(pledge.campaign_id)).check_open(at)
+    pledge = await held_pledge(store, proof, pledge_id)
+    await Lookups.of(store).check_open(pledge.campaign_id)
     yesterday = await store.find(CheckIn, check_in_id(pledge_id, today - timedelta(days=1)))
     done = CheckIn.done(pledge, today, yesterday, at)
     try:
@@ -62,5 +60,5 @@ async def list_check_ins(
     store: StoreDep,
     limit: Annotated[int, Query(ge=1, le=400)] = 31,
 ) -> list[CheckInView]:
-    (await store.load(Pledge, pledge_id)).check_holder(*proof)
+    await held_pledge(store, proof, pledge_id)
     return [CheckInView.of(day) for day in await queries.check_ins(store, pledge_id, limit)]

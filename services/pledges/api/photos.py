@@ -7,11 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from services.pledges.domain.checkin import CheckIn, check_in_id
 from services.pledges.domain.photo import Photo, cleaned
-from services.pledges.domain.pledge import Pledge
 from shared.problems import AlreadyExists, NotFound
 from shared.service import StoreDep
 
-from .callers import Holder, Proven
+from .callers import Holder, Proven, held_pledge
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins/{day}/photo", tags=["check-ins"])
 
@@ -28,8 +27,7 @@ _BODY = {
 async def put_photo(
     pledge_id: str, day: date, request: Request, _: Holder, proof: Proven, store: StoreDep
 ) -> None:
-    pledge = await store.load(Pledge, pledge_id)
-    pledge.check_holder(*proof)
+    pledge = await held_pledge(store, proof, pledge_id)
     check_in = await store.load(CheckIn, check_in_id(pledge_id, day))
     jpeg = await asyncio.to_thread(cleaned, await request.body())  # decoding keeps a core busy
     try:
@@ -40,7 +38,7 @@ async def put_photo(
 
 @router.get("", summary="查看打卡照片 / The photo of a check-in", response_class=Response)
 async def get_photo(pledge_id: str, day: date, _: Holder, proof: Proven, store: StoreDep) -> Response:
-    (await store.load(Pledge, pledge_id)).check_holder(*proof)
+    await held_pledge(store, proof, pledge_id)
     photo = await store.load(Photo, check_in_id(pledge_id, day))
     await store.unseal(photo)
     if photo.jpeg is None:

@@ -23,7 +23,7 @@ from shared.service import IfMatch, StoreDep
 from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 
-from .callers import Holder, Proven, Signer, SigningKey, signing_key
+from .callers import Holder, Proven, Signer, SigningKey, held_pledge, signing_key
 from .views import PledgeView, certificate_url
 
 router = APIRouter(tags=["signings"])
@@ -107,9 +107,8 @@ async def resend_code(
 ) -> PledgeView:
     lookups = Lookups.of(store)
     async with lookups.alone(pledge_id):
-        pledge = await store.load(Pledge, pledge_id, if_match=if_match)
-        pledge.check_holder(*proof)
-        (await lookups.campaign(pledge.campaign_id)).check_open(now())
+        pledge = await held_pledge(store, proof, pledge_id, if_match)
+        await lookups.check_open(pledge.campaign_id)
         await store.unseal(pledge)
         _send_code(store, pledge)
         return tagged(response, await store.commit(pledge, PledgeView.of))
@@ -122,7 +121,7 @@ async def verify(
     key, lookups = store.vault.blind_index(code_text(pledge_id, body.code)), Lookups.of(store)
     async with lookups.alone(pledge_id):  # guesses go one after the other, each is remembered
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
-        (await lookups.campaign(pledge.campaign_id)).check_open(now())
+        await lookups.check_open(pledge.campaign_id)
         if not pledge.accepts(key, now()):
             raise await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()), _wrong)
         if pledge.held:
@@ -180,8 +179,7 @@ async def erase(
     response: Response,
     if_match: IfMatch = None,
 ) -> PledgeView:
-    pledge = await store.load(Pledge, pledge_id, if_match=if_match)
-    pledge.check_holder(*proof)
+    pledge = await held_pledge(store, proof, pledge_id, if_match)
     held = await of_pledge(store, pledge)
     await erase_keys(store, held.person, held.counts)
     return tagged(response, await store.change(Pledge, pledge_id, lambda p: p.forget(now()), PledgeView.of))

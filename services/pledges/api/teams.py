@@ -258,7 +258,7 @@ async def observe(
     team_id: str, body: NewObservation, caller: Worker, store: StoreDep, response: Response
 ) -> ObservationView:
     team = await _own_team(store, team_id, caller)
-    (await Lookups.of(store).campaign(team.campaign_id)).check_open(now())
+    await Lookups.of(store).check_open(team.campaign_id)
     supervisor = await store.load(Member, body.supervisor_id)
     seen = (body.division, body.tables, body.with_serving_chopsticks)
     observation = Observation.made(team, supervisor, *seen, now())
