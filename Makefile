@@ -38,10 +38,12 @@ check: dev ## format, lint, types, import rules, generated documents
 	$(BIN)/lint-imports
 	$(BIN)/jinguo events --check
 	$(BIN)/jinguo access --check
+	$(BIN)/jinguo deploy --check
 
-events: install ## write docs/events and docs/access.md from the code
+events: install ## write docs/events, docs/access.md and the deployment's parts from the code
 	@$(BIN)/jinguo events
 	@$(BIN)/jinguo access
+	@$(BIN)/jinguo deploy
 
 test: dev ## everything but the long and the compose tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder

@@ -68,9 +68,13 @@ def up() -> None:
 
 
 @app.command()
-def serve(names: Annotated[list[str], typer.Argument(help="Services to run in this process")]) -> None:
+def serve(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Services to run in this process; none: all")
+    ] = None,
+) -> None:
     """Run some services in this process, on the MongoDB and Kafka that the environment names."""
-    from jinguo.services import named
+    from jinguo.services import SERVICES, named
     from shared.host import Host
     from shared.host import serve as run
     from shared.identity import ProductionRefused
@@ -81,7 +85,7 @@ def serve(names: Annotated[list[str], typer.Argument(help="Services to run in th
         raise _fail("MONGODB_URI is not set")
     configure_logging(found.log_level)
     try:
-        services = named(*names)
+        services = named(*names) if names else list(SERVICES)
     except KeyError as error:
         raise _fail(f"there is no service {error}") from None
     try:
@@ -139,6 +143,19 @@ def access(
 
 
 @app.command()
+def deploy(
+    check: Annotated[bool, typer.Option("--check", help="Fail when they are not current")] = False,
+) -> None:
+    """Write what stands once for every service into docker-compose.yml and the gateway's Caddyfile."""
+    from jinguo.deploy import outdated, write
+
+    if not check:
+        write()
+    elif found := outdated():
+        raise _fail(f"{', '.join(map(str, found))}: not current, run `jinguo deploy`")
+
+
+@app.command()
 def issuer() -> None:
     """Run the local issuer of made-up people alone; refused in production."""
     from starlette.applications import Starlette
@@ -160,18 +177,21 @@ def issuer() -> None:
 def serve_me(
     gateway: Annotated[str, typer.Option(help="Where the services are reached")] = "http://gateway:8000",
 ) -> None:
-    """Run `/me` alone: what all services hold about a caller, and to be erased by all of them."""
+    """Run what is asked of all services: the start page and `/me` (what is held of a caller; erase it)."""
     from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.routing import Route
 
     from jinguo.me import Me
+    from jinguo.services import SERVICES
     from shared import problems
     from shared.host import serve as run
+    from shared.host import start_page
 
     found = settings()
     ready = Route("/health/ready", lambda _: Response(status_code=204))
-    app = Starlette(routes=[ready, *Me(gateway, found.command_timeout * 2).routes()])
+    asked = Me(gateway, found.command_timeout * 2).routes()
+    app = Starlette(routes=[start_page(SERVICES), ready, *asked])
     problems.install(app)
     run(app, found)
 

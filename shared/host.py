@@ -97,7 +97,7 @@ class Host:
     def app(self) -> Starlette:
         """The ASGI application: every service under its name, health, metrics."""
         routes = [
-            Route("/", self._index),
+            start_page(self.services),
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
             Mount("/metrics", make_asgi_app()),
@@ -187,12 +187,6 @@ class Host:
 
     # ── health ───────────────────────────────────────────────────────────────────────────────────
 
-    async def _index(self, _: Request) -> JSONResponse:
-        names = {service.name: service.title for service in self.services}
-        return JSONResponse(
-            {name: {"title": title, "docs": f"/{name}/docs"} for name, title in names.items()}
-        )
-
     async def _live(self, _: Request) -> JSONResponse:
         return JSONResponse({"status": "live"})
 
@@ -247,6 +241,12 @@ class Host:
             due = loop.time() + 0.5
             await asyncio.sleep(0.5)
             LOOP_LAG.set(max(0.0, loop.time() - due))
+
+
+def start_page(services: Sequence[Service]) -> Route:
+    """`/`: which services there are, and where each is described."""
+    found = {s.name: {"title": s.title, "docs": f"/{s.name}/docs"} for s in services}
+    return Route("/", lambda _: JSONResponse(found))
 
 
 def serve(app: Any, settings: Settings) -> None:
