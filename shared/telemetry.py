@@ -11,6 +11,9 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
 
+Origin = tuple[str | None, str | None]
+"""What a change comes from: a trace context, and the id of the event that was handled, if any."""
+
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 _cause: ContextVar[str | None] = ContextVar("cause", default=None)
 _ids = RandomIdGenerator()
@@ -61,9 +64,9 @@ def trace_id(traceparent: str | None) -> str | None:
     return traceparent.split("-")[1] if traceparent else None
 
 
-def current_cause() -> str | None:
-    """The id of the event that this task handles."""
-    return _cause.get()
+def current_origin() -> Origin:
+    """What this task works for."""
+    return _traceparent.get(), _cause.get()
 
 
 class traced:  # reads as a function

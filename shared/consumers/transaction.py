@@ -11,14 +11,12 @@ from shared.documents import Document
 from shared.store.driver import Bson, Session, UpdateOne, WriteOp
 from shared.store.store import Store
 from shared.store.writes import Write
-from shared.telemetry import current_cause, current_traceparent, traced
+from shared.telemetry import Origin, current_origin
 from shared.vault import Vault
 
 D = TypeVar("D", bound=Document)
 Table = str
 RowId = str
-Origin = tuple[str | None, str | None]
-"""The trace context and the event that a change comes from."""
 
 
 class Row:
@@ -51,7 +49,8 @@ class Transaction:
         self._session = session
         self._table_name = table_name
         self._rows: dict[tuple[Table, RowId], Row] = {}
-        self._documents: dict[tuple[type[Document], str], tuple[Document, Origin]] = {}
+        self._documents: dict[tuple[type[Document], str], tuple[Document, list[Origin]]] = {}
+        """With what each event they recorded comes from."""
         self._scratch: list[Callable[[], None]] = []
 
     @property
@@ -93,10 +92,13 @@ class Transaction:
 
     def save(self, document: Document) -> None:
         """Commit a document, and the events it recorded, with the batch."""
-        origin = current_traceparent(), current_cause()
+        origin, key = current_origin(), (type(document), document.id)
 
         def effect() -> None:
-            self._documents[type(document), document.id] = document, origin
+            # What earlier events of the batch led to stands first, and stays theirs.
+            _, earlier = self._documents.get(key, (document, []))
+            recorded = len(document.recorded)
+            self._documents[key] = document, [*earlier, *[origin] * recorded][:recorded]
 
         self._scratch.append(effect)
 
@@ -121,9 +123,8 @@ class Transaction:
             collection = self._store.database[self._table_name(table)]
             await collection.bulk_write(operations, ordered=False, session=self._session)
         by_model: dict[type[Document], list[WriteOp]] = {}
-        for document, origin in self._documents.values():
-            with traced(*origin):
-                write = await Write.of(document, self._store.vault, None)
+        for document, origins in self._documents.values():
+            write = await Write.of(document, self._store.vault, None, origins)
             by_model.setdefault(type(document), []).append(write.operation())
         for model, operations in by_model.items():
             await self._store.collection(model).bulk_write(operations, ordered=False, session=self._session)

@@ -1,5 +1,6 @@
 """From documents to write operations, and from write errors back to the caller they belong to."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from shared import idempotency
@@ -9,7 +10,7 @@ from shared.events import Event
 from shared.personal import personal_fields, plaintext
 from shared.problems import AlreadyExists, Problem, Unavailable, VersionConflict
 from shared.store.driver import Binary, Bson, InsertOne, UpdateOne, WriteOp
-from shared.telemetry import current_cause, current_traceparent
+from shared.telemetry import Origin, current_origin
 from shared.vault import Vault
 
 MAX_PENDING = 500
@@ -17,7 +18,7 @@ MAX_PENDING = 500
 _DUPLICATE_KEY = 11000
 
 
-def _entry(document: Document, version: int, index: int, event: Event) -> Bson:
+def _entry(document: Document, version: int, index: int, event: Event, origin: Origin) -> Bson:
     """An event as the outbox, the archive and the log keep it."""
     return {
         "id": f"{document.id}.{version}.{index}",
@@ -27,8 +28,8 @@ def _entry(document: Document, version: int, index: int, event: Event) -> Bson:
         "time": now(),
         "data": event.model_dump_json(exclude_none=True),
         "division": event.division,
-        "traceparent": current_traceparent(),
-        "cause": current_cause(),
+        "traceparent": origin[0],
+        "cause": origin[1],
     }
 
 
@@ -54,9 +55,16 @@ class Write:
         self._answers = answers
 
     @classmethod
-    async def of(cls, document: Document, vault: Vault, answer: Bson | None) -> "Write":
-        """Prepare to store `document`, and an answer with its request's key. Raises AlreadyExists when the
-        key was used on it before."""
+    async def of(
+        cls,
+        document: Document,
+        vault: Vault,
+        answer: Bson | None,
+        origins: Sequence[Origin] | None = None,
+    ) -> "Write":
+        """Prepare to store `document`, and an answer with its request's key. `origins`: what each event it
+        recorded comes from; None: all from what this task works for. Raises AlreadyExists when the key was
+        used on it before."""
         version = document.version + 1
         if len(document._stored.get("outbox", ())) + len(document.recorded) > MAX_PENDING:
             raise Unavailable("事件积压 / Too many events of this document wait for the relay")
@@ -66,7 +74,11 @@ class Write:
                 raise AlreadyExists("answers", {"key": answer["key"]})
             answers = [answer | {"at": now()}]
         events = [await vault.seal_event(event) for event in document.recorded]
-        outbox = [_entry(document, version, index, event) for index, event in enumerate(events)]
+        origins = origins or [current_origin()] * len(events)
+        outbox = [
+            _entry(document, version, index, event, origin)
+            for index, (event, origin) in enumerate(zip(events, origins, strict=True))
+        ]
         fields = document.clear_fields() | await _sealed(document, vault) | {"version": version}
         return cls(document, fields, outbox, answers)
 
