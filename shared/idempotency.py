@@ -6,7 +6,8 @@ first request pays nothing for it.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -68,6 +69,16 @@ _current: ContextVar[RequestKey | None] = ContextVar("request_key", default=None
 def current() -> RequestKey | None:
     """The key of the request that this task serves, if it has one."""
     return _current.get()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Work on the way to an answer: what it commits is not the answer, and is not kept under the key."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 class IdempotentPosts:

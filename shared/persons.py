@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from shared.access import Caller, Role, may
 from shared.clock import now
 from shared.documents import Document
+from shared.idempotency import apart
 from shared.personal import PersonId
 from shared.problems import AlreadyExists
 from shared.service import StoreDep
@@ -105,7 +106,8 @@ async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
     proof = await _proven(store, held.person, held.counts, SELF)
     if data.own_keys:
         await store.vault.erase(held.person)
-    await data.mark(store, held)
+    with apart():  # it is one of several persons: no commit for one is the answer
+        await data.mark(store, held)
     return ErasureView(person=held.person, **proof.model_dump(include={"records", "at", "by"}))
 
 

@@ -46,3 +46,12 @@ async def test_a_slot_that_she_lets_go_of_does_not_name_her_account(desk: Desk, 
     assert await desk.slot_state(slot) == ("open", "")
     row = await desk.store.database["slots"].find_one({"_id": slot})
     assert row and Who.PATIENT not in [step["by"] for step in row["history"]]
+
+
+async def test_two_referrals_erased_with_one_key_are_both_forgotten(desk: Desk) -> None:
+    """The key of the request reached the change of the first, and the second was taken for a repetition."""
+    referrals = [await desk.asked(), await desk.asked(department="head-neck-thyroid")]
+    answer = await desk.post(Who.PATIENT, "/me/erase", **{"Idempotency-Key": "erase-all"})
+    assert [proof["records"]["referrals"] for proof in answer.json()] == [1, 1]
+    assert [await desk.state(referral) for referral in referrals] == ["cancelled", "cancelled"]
+    assert await desk.seen(Who.PATIENT, "/referrals") == []
