@@ -125,7 +125,7 @@ async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("length", ["told", "untold"])
-async def test_a_body_above_one_mebibyte_is_refused(http: httpx.AsyncClient, length: str) -> None:
+async def test_a_body_above_what_every_route_takes_is_refused(http: httpx.AsyncClient, length: str) -> None:
     body = b'{"title": "' + b"a" * MAX_BODY + b'"}'
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -37,7 +37,7 @@ async def test_malformed_json_is_422(http: httpx.AsyncClient) -> None:
     assert problem(answer, 422)["errors"]
 
 
-@pytest.mark.parametrize("body", [b'{"id": "\xff"}', b"[" * 200_000, b"nonsense"])
+@pytest.mark.parametrize("body", [b'{"id": "\xff"}', b"[" * 60_000, b"nonsense"])
 async def test_a_body_that_is_no_json_is_422_too(http: httpx.AsyncClient, body: bytes) -> None:
     answer = await http.post("/accounts", content=body, headers={"content-type": "application/json"})
     [error] = problem(answer, 422)["errors"]
@@ -65,7 +65,9 @@ async def test_a_value_out_of_range_is_422_and_named(http: httpx.AsyncClient) ->
 
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "large"}], ids=["plain", "with a key"])
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_above_1_mib_is_413(http: httpx.AsyncClient, key: dict[str, str], chunked: bool) -> None:
+async def test_a_body_above_what_every_route_takes_is_413(
+    http: httpx.AsyncClient, key: dict[str, str], chunked: bool
+) -> None:
     body = b'{"id": "' + b"x" * MAX_BODY + b'"}'
 
     async def in_chunks() -> AsyncIterator[bytes]:
@@ -75,6 +77,21 @@ async def test_a_body_above_1_mib_is_413(http: httpx.AsyncClient, key: dict[str,
     headers = {"content-type": "application/json", **key}
     answer = await http.post("/accounts", content=in_chunks() if chunked else body, headers=headers)
     assert problem(answer, 413)["limit"] == MAX_BODY
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_route_that_says_so_takes_more_and_no_byte_above_that(
+    http: httpx.AsyncClient, chunked: bool
+) -> None:
+    async def in_chunks(size: int) -> AsyncIterator[bytes]:
+        for start in range(0, size, 65536):
+            yield b"x" * min(65536, size - start)
+
+    async def put(size: int, path: str = "/accounts/acc/picture") -> httpx.Response:
+        return await http.put(path, content=in_chunks(size) if chunked else b"x" * size)
+
+    assert (await put(toy.LARGE)).json() == toy.LARGE
+    assert problem(await put(toy.LARGE + 1), 413)["limit"] == toy.LARGE
 
 
 async def test_a_missing_document_and_an_unknown_path_are_404(http: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.access import anyone
@@ -27,6 +27,8 @@ from shared.store.store import Store
 from shared.views import DocumentView, tagged
 
 Anyone = Annotated[None, anyone("a toy")]
+LARGE = 256 * 1024
+"""Bytes that one route takes."""
 POISON: set[str] = set()
 """The ids of events that the handlers cannot handle."""
 
@@ -162,6 +164,11 @@ async def pay_in(
 @router.get("/accounts/{account_id}")
 async def show(account_id: str, store: StoreDep, response: Response) -> AccountView:
     return tagged(response, AccountView.of(await store.load(Account, account_id)))
+
+
+@router.put("/accounts/{account_id}/picture", max_body_size=LARGE)
+async def measure_picture(account_id: str, request: Request, _: Anyone) -> int:
+    return len(await request.body())
 
 
 @router.get("/bug")
