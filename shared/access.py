@@ -11,11 +11,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from shared import security_log
 from shared.divisions import CITY
 from shared.idempotency import ADMITTED, CALLER
 from shared.identity import Caller, Identity, Role, Unauthenticated
 from shared.problems import Problem
 from shared.rates import Rates
+from shared.security_log import Kind
 
 __all__ = ["Caller", "Forbidden", "MaybeCaller", "Role", "Rule", "anyone", "may", "reaches"]
 
@@ -45,9 +47,13 @@ class _Roles(Rule):
             raise Unauthenticated("missing")
         identity: Identity = request.app.state.identity
         caller = await identity.caller(given.credentials)
-        if not caller.roles & self.roles:
+        request.scope[security_log.CALLER] = caller.id
+        if not (acting := caller.roles & self.roles):
             raise Forbidden(needed=sorted(self.roles))
         request.scope[CALLER], request.scope[ADMITTED] = caller.id, True
+        if acting != {Role.RESIDENT}:
+            request.scope[security_log.ROLE] = "+".join(sorted(acting))
+            security_log.record(Kind.ROLE_USED)
         return caller
 
 
@@ -55,7 +61,9 @@ async def _caller_if_any(request: Request, given: _Given) -> Caller | None:
     if given is None:
         return None
     identity: Identity = request.app.state.identity
-    return await identity.caller(given.credentials)
+    caller = await identity.caller(given.credentials)
+    request.scope[security_log.CALLER] = caller.id
+    return caller
 
 
 MaybeCaller = Annotated[Caller | None, Depends(_caller_if_any)]

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from shared import problems
+from shared import problems, security_log
 from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.runtime import Runtime
@@ -31,6 +31,7 @@ from shared.log.interface import Log
 from shared.problems import Unavailable
 from shared.rates import Rates
 from shared.relay import Relay, pending
+from shared.security_log import Kind
 from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import PyMongoError, connect
@@ -65,6 +66,7 @@ class Host:
     def __init__(self, services: Sequence[Service], settings: Settings, *, alone: bool = False) -> None:
         assert settings.mongodb_uri
         if settings.production and settings.show_outgoing_messages:
+            security_log.record(Kind.PRODUCTION, "refused")
             raise ProductionRefused(
                 "生产环境不得显示已发短信 / JINGUO_SHOW_OUTGOING_MESSAGES is for trying out"
             )
@@ -122,6 +124,7 @@ class Host:
 
     async def start(self) -> None:
         """Create indexes, then start relays, publishers, consumers, jobs and deadlines."""
+        security_log.started(production=self.settings.production)
         await self.vault.open()
         await self.identity.check()
         await self.rates.prepare()

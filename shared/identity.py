@@ -16,8 +16,10 @@ import jwt
 import structlog
 from cachetools import TTLCache
 
+from shared import security_log
 from shared.divisions import division
 from shared.problems import Problem, Unavailable
+from shared.security_log import Kind
 from shared.settings import Settings
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -70,6 +72,12 @@ class Unauthenticated(Problem):
 
     def __init__(self, reason: str) -> None:
         super().__init__(headers={"WWW-Authenticate": "Bearer"}, reason=reason)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with the token, as one of our words."""
+        return self._reason
 
 
 class ProductionRefused(RuntimeError):
@@ -205,6 +213,7 @@ class Keys:
             try:
                 about = await self._get(f"{self._issuer}/.well-known/openid-configuration")
                 if about.get(LOCAL_ISSUER) and self._production:
+                    security_log.record(Kind.PRODUCTION, "refused")
                     raise ProductionRefused(f"{self._issuer} is the local issuer of made-up people")
                 found = jwt.PyJWKSet.from_dict(await self._get(about["jwks_uri"]))
             except (httpx.HTTPError, ValueError, KeyError, jwt.PyJWKSetError) as error:

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared import security_log
 from shared.problems import TooLarge, render
 from shared.telemetry import accepted_traceparent, traced
 
@@ -78,5 +79,5 @@ class Traced:
                 message["headers"] = [*message["headers"], (b"traceparent", traceparent.encode())]
             await send(message)
 
-        with traced(traceparent):
+        with traced(traceparent), security_log.serving(scope):
             await self.app(scope, receive, sender)

@@ -9,12 +9,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
+from shared import security_log
 from shared.access import Caller, Role, may
 from shared.clock import now
 from shared.documents import Document
 from shared.idempotency import apart
 from shared.personal import PersonId
 from shared.problems import AlreadyExists
+from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import Store
 from shared.views import normal_phone
@@ -144,5 +146,6 @@ async def _proven(store: Store, person: PersonId, records: dict[str, int], by: s
     try:
         await store.commit(proof)
     except AlreadyExists:
-        return await store.load(Erasure, person)
+        proof = await store.load(Erasure, person)
+    security_log.record(Kind.ERASURE, by if by in (SELF, RESTORED) else "other")
     return proof

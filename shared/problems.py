@@ -8,6 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from shared import security_log
+
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "https://women.quzhou.example/problems/"
 
@@ -30,6 +32,11 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers or {}
         self.facts = facts
+
+    @property
+    def reason(self) -> str:
+        """Why, for the security log: a word of ours, never what a caller sent."""
+        return self.type
 
     def body(self) -> dict[str, Any]:
         """The members of the problem document."""
@@ -207,6 +214,7 @@ def install(app: Starlette) -> None:
 
     async def on_problem(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
+        security_log.answered(error.status, error.reason)
         return render(error)
 
     async def on_invalid(_: Request, error: Exception) -> Response:

@@ -119,5 +119,15 @@ def configure_logging(level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(level=level, force=True, handlers=[library])
+    _as_they_are("jinguo.security")
     for chatty in ("aiokafka", "pymongo", "httpx", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.ERROR if chatty == "aiokafka" else logging.WARNING)
+
+
+def _as_they_are(name: str) -> None:
+    """The lines of this logger are JSON already, and are written at any level."""
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger(name)
+    logger.handlers, logger.propagate = [lines], False
+    logger.setLevel(logging.INFO)

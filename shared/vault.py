@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from shared import security_log
 from shared.clock import now
 from shared.events import Event
 from shared.ids import new_id
 from shared.keyring import KEY_BYTES, Keyring, decrypt, encrypt
 from shared.personal import PersonId, personal_fields, plaintext, with_plaintext
 from shared.problems import Erased
+from shared.security_log import Kind
 from shared.store.driver import Binary, Bson, Client, Collection, DuplicateKeyError, UpdateOne, guarded
 from shared.store.grouping import Grouped
 
@@ -168,6 +170,8 @@ class Vault:
             await self._erased.update_one({"_id": person}, {"$setOnInsert": {"at": now()}}, upsert=True)
             done = await self._keys.delete_one({"_id": person})
         self._cache.pop(person, None)
+        if done.deleted_count:
+            security_log.record(Kind.KEY_DELETED, key=person)
         return done.deleted_count == 1
 
     async def rewrap(self) -> int:

@@ -11,9 +11,11 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
 from services.referrals.opening import open_record
+from shared import security_log
 from shared.access import Caller, Role
 from shared.clock import now
 from shared.problems import NotFound
+from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import Store
 from shared.views import Body, tagged
@@ -76,6 +78,7 @@ async def clinical(referral_id: str, caller: Staff, store: StoreDep, response: R
 async def export(referral_id: str, caller: Exporting, store: StoreDep, response: Response) -> Response:
     referral = await reached(store, caller, handling.PATIENT | handling.CLINICIAN, referral_id)
     await open_record(store, caller, _role(store, caller, referral), referral, View.FHIR)
+    security_log.record(Kind.EXPORT)
     return Response(fhir.export(referral), media_type=fhir.MEDIA_TYPE, headers={"ETag": referral.etag})
 
 

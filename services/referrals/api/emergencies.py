@@ -9,9 +9,11 @@ from services.referrals import queries
 from services.referrals.domain.reading import Grant, View
 from services.referrals.domain.referral import Referral
 from services.referrals.opening import record
+from shared import security_log
 from shared.access import Role
 from shared.clock import now
 from shared.problems import Problem
+from shared.security_log import Kind
 from shared.service import IfMatch, StoreDep
 from shared.views import Body, tagged
 
@@ -47,7 +49,9 @@ async def break_glass(
     if treats(caller, referral):
         raise NotNeeded()
     grant = Grant.broken(referral, body.reason, caller.id, now())
-    return tagged(response, await store.commit(grant, GrantView.of))
+    view = await store.commit(grant, GrantView.of)
+    security_log.record(Kind.BREAK_GLASS, grant=view.id)
+    return tagged(response, view)
 
 
 @router.get("/emergencies", summary="待审核的紧急查阅 / The data officer's queue, oldest first")
