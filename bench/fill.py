@@ -9,9 +9,10 @@ from itertools import cycle
 from typing import Any
 
 from bench.forms import evenly, forms
+from bench.load import SIGNING_KEY
 from services.pledges.app import service
 from services.pledges.domain.campaign import Campaign
-from services.pledges.domain.identity import keys_of
+from services.pledges.domain.identity import keys_of, signing_key
 from services.pledges.domain.pledge import Pledge, chain_id_of, code_text
 from shared.clock import now
 from shared.contracts.pledges import PledgeSigned, SignerRole
@@ -41,7 +42,8 @@ async def _signed(vault: Vault, campaign: Campaign, form: dict[str, Any]) -> Ple
     fields = {name: value for name, value in form.items() if name != "consent"}
     keys = keys_of(vault.blind_index, form["community"], form["door"], form["phone"], form["name"])
     signer = await vault.new_person()
-    pledge = Pledge.signed(campaign, keys, now=now(), form_number=1, signer=signer, **fields)
+    fields |= {"signing_key": signing_key(vault.blind_index, SIGNING_KEY), "signer": signer}
+    pledge = Pledge.signed(campaign, keys, now=now(), form_number=1, **fields)
     pledge.send_code(CODE, vault.blind_index(code_text(pledge.id, CODE)), now())
     return pledge
 

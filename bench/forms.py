@@ -39,5 +39,6 @@ def forms(places: Sequence[str], first: int = 0) -> Iterator[dict[str, Any]]:
             "phone": f"199{i * _PRIME % 10**8:08d}",
             "door": f"{first + 1}幢{doors[community]}室",
             "members": chance.randrange(1, 7),
+            "text_version": 1,
             "consent": True,
         }

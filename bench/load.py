@@ -11,6 +11,7 @@ import orjson
 import uvloop
 
 HOST = "127.0.0.1"
+SIGNING_KEY = "kept-by-every-household-of-a-load"
 PATIENCE = 30.0
 """Seconds that answers may still take once nothing more is sent."""
 
@@ -19,6 +20,7 @@ def post(path: str, body: Any, key: str | None = None) -> bytes:
     """A POST with a JSON body, ready to be sent; with an Idempotency-Key it can be sent again."""
     content = orjson.dumps(body)
     head = f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
+    head += f"signing-key: {SIGNING_KEY}\r\n"
     head += f"idempotency-key: {key}\r\n" if key else ""
     return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
 

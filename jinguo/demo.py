@@ -24,6 +24,7 @@ from shared.divisions import communities, counties, county_of
 from shared.identity import Role
 
 CLIENTS = 32
+SIGNING_KEY = "chosen-by-a-household-of-the-demo"
 OFFICER = Person(role=Role.CITY_OFFICER, org="city")
 """Who opens the campaign: a made-up person of the local issuer."""
 APP = Person(role=Role.SYSTEM, subject="demo")
@@ -67,6 +68,7 @@ def _household(chance: random.Random, community: str, phone: int, key: str) -> H
         "phone": f"199{phone:08d}",
         "door": f"{chance.randrange(1, 60)}幢{phone % 100000}室",
         "members": chance.randrange(1, 7),
+        "text_version": 1,
         "consent": True,
     }
     return Household(community, form, key)
@@ -145,7 +147,7 @@ async def _sign(api: Api, url: str, count: int, seed: int, console: Console) -> 
     client = api.client
     client.headers["Authorization"] = f"Bearer {await fetch(url, OFFICER)}"
     campaign = await _campaign(api, seed)
-    client.headers["Authorization"] = f"Bearer {await fetch(url, APP)}"
+    client.headers.update({"Authorization": f"Bearer {await fetch(url, APP)}", "Signing-Key": SIGNING_KEY})
     before = await api.by_county()
     forms = households(count, seed, campaign)
     began = asyncio.get_running_loop().time()

@@ -26,6 +26,8 @@ from shared.settings import Settings
 
 START_SECONDS = 60
 COMMUNITY = communities()[0].code
+SIGNING = {"Signing-Key": "kept-by-the-household-that-signs"}
+"""What a household's device chose, and brings again."""
 
 
 def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
@@ -107,6 +109,7 @@ def a_form(number: int) -> dict[str, Any]:
         "role": "hostess",
         "phone": f"138{number:08d}",
         "members": 3,
+        "text_version": 1,
         "consent": True,
     }
 

@@ -46,6 +46,14 @@ class Lookups:
         """A campaign as it was at most a second ago; not to be changed. Raises NotFound."""
         return await self._cached(campaign_id, lambda: self._store.load(Campaign, campaign_id))
 
+    async def campaign_showing(self, campaign_id: str, text_version: int) -> Campaign:
+        """A campaign, read afresh where another replica may have put the text that a form shows in force."""
+        found = await self.campaign(campaign_id)
+        if found.text_version != text_version:
+            self.forget_campaign(campaign_id)
+            found = await self.campaign(campaign_id)
+        return found
+
     async def check_open(self, campaign_id: str) -> None:
         """Raises OutsideWindow, NotFound."""
         (await self.campaign(campaign_id)).check_open(now())

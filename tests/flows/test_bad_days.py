@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from running import a_campaign, a_form, bearer, eventually, flow_settings, serving, slug
+from running import SIGNING, a_campaign, a_form, bearer, eventually, flow_settings, serving, slug
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, settled
@@ -91,7 +91,7 @@ async def test_a_dead_database_is_told_in_time_and_the_platform_recovers_by_itse
 ) -> None:
     settings = flow_settings(own_mongod.uri, tmp_path)
     with serving(settings) as url:
-        async with httpx.AsyncClient(base_url=url, timeout=20, headers=bearer(url)) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=20, headers=bearer(url) | SIGNING) as http:
             campaign = (await opened(http))["id"]
             await sign(http, campaign, 1)
             own_mongod.kill()
@@ -120,7 +120,7 @@ def url(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url)) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url) | SIGNING) as http:
         yield http
 
 

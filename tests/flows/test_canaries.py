@@ -35,7 +35,7 @@ class Resident:
     async def sign(self, name: str, phone: str, **door: str) -> str:
         form = {"community": COMMUNITY, "name": name, "role": "hostess", "phone": phone, "members": 3}
         path = f"/campaigns/{self.campaign}/pledges"
-        return str((await self.post(path, form | {"consent": True} | door))["id"])
+        return str((await self.post(path, form | {"text_version": 1, "consent": True} | door))["id"])
 
     async def code(self, pledge: str) -> str:
         async def sent() -> Any:

@@ -10,7 +10,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from running import COMMUNITY, a_campaign, a_form, a_request, bearer, flow_settings, serving, slug
+from running import COMMUNITY, SIGNING, a_campaign, a_form, a_request, bearer, flow_settings, serving, slug
 from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
@@ -50,7 +50,7 @@ def url(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def known(url: str) -> dict[str, str]:
     """Parameters that exist, for requests to get past the 404."""
-    with httpx.Client(base_url=f"{url}/pledges", timeout=30, headers=bearer(url)) as http:
+    with httpx.Client(base_url=f"{url}/pledges", timeout=30, headers=bearer(url) | SIGNING) as http:
 
         def made(path: str, body: dict[str, Any]) -> str:
             return str(http.post(path, json=body).raise_for_status().json()["id"])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from canaries import records
 from rich.console import Console
-from running import a_campaign, a_form, a_request, bearer, flow_settings, serving
+from running import SIGNING, a_campaign, a_form, a_request, bearer, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
@@ -110,7 +110,7 @@ async def test_whom_a_restored_backup_brought_back_is_erased_again_by_every_serv
     platform = Platform(client, settings)
     phone = "13857001234"
     with serving(settings) as url:
-        async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url)) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url) | SIGNING) as http:
             campaign = (await http.post("/pledges/campaigns", json=a_campaign())).json()["id"]
             form = a_form(1) | {"phone": phone}
             assert (await http.post(f"/pledges/campaigns/{campaign}/pledges", json=form)).is_success

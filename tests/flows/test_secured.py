@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from issuing import Issuing
-from running import a_campaign, a_form, eventually
+from running import SIGNING, a_campaign, a_form, eventually
 from secured import ADMIN, Authority, SecuredBroker, SecuredMongod
 
 from jinguo.database_users import create_users
@@ -94,7 +94,9 @@ async def test_services_work_with_each_its_own_user(
             await host.start()
             stack.push_async_callback(host.stop)
             http = httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=host.app()), base_url="http://town", headers=issuer.bearer()
+                transport=httpx.ASGITransport(app=host.app()),
+                base_url="http://town",
+                headers=issuer.bearer() | SIGNING,
             )
             https.append(await stack.enter_async_context(http))
         pledges, notifier = https

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from rich.console import Console
-from running import a_form, bearer, eventually, flow_settings, serving
+from running import SIGNING, a_form, bearer, eventually, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
@@ -47,7 +47,9 @@ class Flow(NamedTuple):
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(base_url=self.url, timeout=30, headers=bearer(self.url)) as http:
+        async with httpx.AsyncClient(
+            base_url=self.url, timeout=30, headers=bearer(self.url) | SIGNING
+        ) as http:
             yield http
 
     async def dashboard(self) -> dict[str, Any]:

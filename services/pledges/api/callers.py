@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header
 
-from services.pledges.domain.identity import phone_key
+from services.pledges.domain.identity import phone_key, signing_key
 from services.pledges.domain.pledge import Pledge
 from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.divisions import CITY
@@ -26,19 +26,14 @@ Holder = Annotated[
 ]
 """Anybody may learn the id of a pledge, from its events: it proves nothing."""
 
-SigningKey = Annotated[
-    str | None,
-    Header(
-        alias="Signing-Key",
-        pattern=r"^[A-Za-z0-9_-]{22,64}$",
-        description="签署时自选的随机串 / random, chosen by the signer together with the form",
-    ),
-]
-
-
-def signing_key(store: Store, given: str | None) -> str:
-    """What is kept of it: a keyed hash; nothing where none was chosen."""
-    return store.vault.blind_index(f"signing-key|{given}") if given else ""
+_key_header = Header(
+    alias="Signing-Key",
+    pattern=r"^[A-Za-z0-9_-]{22,64}$",
+    description="签署时自选的随机串 / random, chosen by the signer together with the form",
+)
+ChosenKey = Annotated[str, _key_header]
+"""With a form: whoever brings it again is the one who handed the form in."""
+SigningKey = Annotated[str | None, _key_header]
 
 
 class Proof(NamedTuple):
@@ -50,8 +45,8 @@ class Proof(NamedTuple):
 
 async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None) -> Proof:
     phone = phone_of(caller) if caller else None
-    known_by = phone_key(store.vault.blind_index, phone) if phone else ""
-    return Proof(signing_key(store, given), known_by)
+    blind = store.vault.blind_index
+    return Proof(signing_key(blind, given) if given else "", phone_key(blind, phone) if phone else "")
 
 
 Proven = Annotated[Proof, Depends(_proof)]

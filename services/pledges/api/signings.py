@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from services.pledges import queries
 from services.pledges.domain.fraud import holds
-from services.pledges.domain.identity import Door, Name, keys_of
+from services.pledges.domain.identity import Door, Name, keys_of, signing_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
 from services.pledges.domain.reasons import Why
@@ -23,7 +23,7 @@ from shared.service import IfMatch, StoreDep
 from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 
-from .callers import Holder, Proven, Signer, SigningKey, held_pledge, signing_key
+from .callers import ChosenKey, Holder, Proven, Signer, held_pledge
 from .views import PledgeView, certificate_url
 
 router = APIRouter(tags=["signings"])
@@ -33,8 +33,12 @@ TOKEN_BYTES = 16
 
 
 class Form(Body):
-    """A household's pledge. Without `door` the household is known by phone and name."""
+    """A household's pledge. Without `door` the household is known by phone and name.
 
+    `text_version` is the one that the household has read.
+    """
+
+    text_version: Annotated[int, Field(ge=1)]
     community: CommunityCode
     name: Name
     role: SignerRole
@@ -63,13 +67,13 @@ async def sign(
     _: Signer,
     store: StoreDep,
     response: Response,
-    chosen: SigningKey = None,
+    chosen: ChosenKey,
 ) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
-    campaign = await lookups.campaign(campaign_id)
+    campaign = await lookups.campaign_showing(campaign_id, form.text_version)
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     given = form.model_dump(exclude={"community", "consent"})
-    given |= {"community": form.community, "signing_key": signing_key(store, chosen)}
+    given |= {"community": form.community, "signing_key": signing_key(blind, chosen)}
     given |= {"signer": await store.vault.new_person()}
 
     async def once() -> PledgeView:
@@ -116,11 +120,17 @@ async def resend_code(
 
 @router.post("/signings/{pledge_id}/verify", summary="核对验证码并计入接龙 / Prove the phone and be counted")
 async def verify(
-    pledge_id: str, body: CodeBody, _: Signer, store: StoreDep, response: Response, if_match: IfMatch = None
+    pledge_id: str,
+    body: CodeBody,
+    _: Holder,
+    proof: Proven,
+    store: StoreDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> PledgeView:
     key, lookups = store.vault.blind_index(code_text(pledge_id, body.code)), Lookups.of(store)
     async with lookups.alone(pledge_id):  # guesses go one after the other, each is remembered
-        pledge = await store.load(Pledge, pledge_id, if_match=if_match)
+        pledge = await held_pledge(store, proof, pledge_id, if_match)
         await lookups.check_open(pledge.campaign_id)
         if not pledge.accepts(key, now()):
             raise await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()), _wrong)

@@ -17,6 +17,13 @@ class OutsideWindow(Problem):
     title, title_en = "不在活动时间内", "Outside of the campaign's window"
 
 
+class AnotherText(Problem):
+    """The form shows another version than the one in force: `text_version` and `text` say which that is."""
+
+    status, type = 409, "another-text"
+    title, title_en = "承诺书已更新，请重新阅读", "Another text is in force: read it first"
+
+
 class PledgeText(BaseModel):
     """One version of what is pledged."""
 
@@ -60,6 +67,11 @@ class Campaign(Document):
         self.opens_at, self.closes_at = opens_at, closes_at
         self._check_window()
         self._announce()
+
+    def check_text(self, shown: int) -> None:
+        """What a household has read is what it signs. Raises AnotherText."""
+        if shown != self.text_version:
+            raise AnotherText(text_version=self.text_version, text=self.texts[-1].text)
 
     def check_open(self, now: datetime) -> None:
         """Raises OutsideWindow."""

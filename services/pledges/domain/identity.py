@@ -60,6 +60,11 @@ def phone_key(blind: Blind, phone: str) -> str:
     return blind(f"phone|{phone}")
 
 
+def signing_key(blind: Blind, chosen: str) -> str:
+    """What is kept of the key that came with a form."""
+    return blind(f"signing-key|{chosen}")
+
+
 class Keys(NamedTuple):
     """What a form is matched by: its phone, and the identities that may be counted only once."""
 

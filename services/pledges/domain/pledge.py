@@ -132,7 +132,7 @@ class Pledge(Document):
     door: Personal[str] = None
     phone_key: str
     signing_key: str = ""
-    """The keyed hash of what the signer chose to be known by; empty where they chose nothing."""
+    """The keyed hash of what the signer chose to be known by; empty once they were erased."""
     form_number: int
     """Counts the forms of one phone. Two that come at the same instant cannot have the same number, on
     any number of replicas, so that the second is held against the limits with the first."""
@@ -160,12 +160,18 @@ class Pledge(Document):
     # ── the form and its code ────────────────────────────────────────────────────────────────────
 
     @classmethod
-    def signed(cls, campaign: Campaign, keys: Keys, *, community: str, now: datetime, **given: Any) -> Self:
-        """A form handed in while the campaign is open. Raises OutsideWindow. Then `send_code`."""
+    def signed(
+        cls, campaign: Campaign, keys: Keys, *, community: str, text_version: int, now: datetime, **given: Any
+    ) -> Self:
+        """A form handed in while the campaign is open, by who has read the text in force. Then `send_code`.
+
+        Raises OutsideWindow, AnotherText.
+        """
         campaign.check_open(now)
+        campaign.check_text(text_version)
         return cls(
             campaign_id=campaign.id,
-            text_version=campaign.text_version,
+            text_version=text_version,
             chain_id=chain_id_of(campaign.id, community),
             division=community,
             phone_key=keys.phone,

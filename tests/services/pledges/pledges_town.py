@@ -33,6 +33,7 @@ def a_form(**changes: Any) -> dict[str, Any]:
         "role": "hostess",
         "phone": str(number),
         "members": 3,
+        "text_version": 1,
         "consent": True,
     }
     return {name: value for name, value in (form | changes).items() if value is not None}

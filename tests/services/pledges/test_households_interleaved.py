@@ -84,7 +84,7 @@ class Households(RuleBasedStateMachine):
 
     @initialize(handed_in=st.lists(signers, min_size=6, max_size=10))
     def a_campaign_opens(self, handed_in: list[Signer]) -> None:
-        self.campaign = self.town.run(self.town.campaign())
+        self.campaign, self.text = self.town.run(self.town.campaign()), 1
         self.forms_are_handed_in(handed_in)
 
     def teardown(self) -> None:
@@ -99,6 +99,7 @@ class Households(RuleBasedStateMachine):
 
     def a_new_text_is_put_in_force(self, _: Chosen) -> None:
         self.all_at_once([Act(0, f"/campaigns/{self.campaign}/texts", {"text": "我家餐餐用公筷公勺。"})])
+        self.text += 1
 
     @rule(handed_in=st.lists(signers, min_size=2, max_size=6))
     def forms_are_handed_in(self, handed_in: list[Signer]) -> None:
@@ -113,7 +114,9 @@ class Households(RuleBasedStateMachine):
         assert len(self.rows()) == len(self.identities)
 
     def signing(self, signer: Signer) -> list[Act]:
-        body = a_form(**signer._asdict() | {"replica": None, "after": None, "twice": None})
+        body = a_form(
+            **signer._asdict() | {"replica": None, "after": None, "twice": None, "text_version": self.text}
+        )
         path, key = f"/campaigns/{self.campaign}/pledges", f"form-{next(_keys)}"
         first = Act(signer.replica, path, body, signer.after, key=key)
         return [first, first._replace(replica=1 - signer.replica)] if signer.twice else [first]

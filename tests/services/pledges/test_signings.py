@@ -172,8 +172,27 @@ async def test_a_household_counts_once_for_each_text(town: Town) -> None:
     assert (answer.status_code, problem(answer)) == (409, "household-counted")
     assert (answer.json()["certificate"], answer.json()["serial"]) == (first["certificate"], 1)
     await town.done(f"/campaigns/{campaign}/texts", {"text": "我家餐餐用公筷公勺。"})
-    third = await town.counted(campaign, door="3-2-501", name="李红")
+    third = await town.counted(campaign, door="3-2-501", name="李红", text_version=2)
     assert (third["text_version"], third["serial"]) == (2, 2)
+
+
+async def test_a_form_counts_for_the_text_that_was_read_and_for_no_other(town: Town) -> None:
+    campaign = await town.campaign(text="我家用公筷公勺。")
+    path, read = f"/campaigns/{campaign}/pledges", a_form()
+    await town.done(f"/campaigns/{campaign}/texts", {"text": "我家餐餐用公筷公勺。"})
+    for version in (1, 3):
+        answer = await town.post(path, read | {"text_version": version})
+        assert (answer.status_code, problem(answer)) == (409, "another-text")
+        assert (answer.json()["text_version"], answer.json()["text"]) == (2, "我家餐餐用公筷公勺。")
+    assert (await town.done(path, read | {"text_version": 2}))["text_version"] == 2
+    assert fields(await town.post(path, a_form(text_version=None))) == ["body.text_version"]
+
+
+async def test_a_form_comes_with_a_key_that_the_household_keeps(town: Town) -> None:
+    path = f"/campaigns/{await town.campaign()}/pledges"
+    del town.http.headers["Signing-Key"]
+    assert fields(await town.post(path, a_form())) == ["header.Signing-Key"]
+    assert fields(await town.post(path, a_form(), **{"Signing-Key": "short"})) == ["header.Signing-Key"]
 
 
 async def test_two_signers_share_a_phone_when_their_names_differ(town: Town) -> None:
