@@ -19,6 +19,7 @@ from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
 from shared.documents import Document
+from shared.edge import front
 from shared.host import Host, serve
 from shared.identity import Identity
 from shared.ids import new_id
@@ -93,7 +94,7 @@ def _routes(
     identity = Identity(settings)
     rates = Rates(client, prefix, settings.public_requests_per_minute, settings.command_timeout)
     mounts = [Mount(f"/{name}", service.app(store, identity, rates)) for name, store in made.items()]
-    return Starlette(routes=mounts, lifespan=lifespan)
+    return front(mounts, lifespan)
 
 
 def _host(settings: Settings, *services: Service, alone: bool = False) -> Starlette:

@@ -158,11 +158,11 @@ def deploy(
 @app.command()
 def issuer() -> None:
     """Run the local issuer of made-up people alone; refused in production."""
-    from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.routing import Mount, Route
 
     from jinguo.issuer import PATH, LocalIssuer
+    from shared.edge import front
     from shared.host import serve as run
 
     found = settings()
@@ -170,7 +170,7 @@ def issuer() -> None:
         raise _fail("生产环境不可用，且须设置 JINGUO_OIDC_ISSUER / not in production; set JINGUO_OIDC_ISSUER")
     local = LocalIssuer(found.oidc_issuer, found.data_dir / "issuer.pem", found.oidc_audience)
     ready = Route("/health/ready", lambda _: Response(status_code=204))
-    run(Starlette(routes=[ready, Mount(PATH, local.app())]), found)
+    run(front([ready, Mount(PATH, local.app())]), found)
 
 
 @app.command(name="me")
@@ -178,22 +178,19 @@ def serve_me(
     gateway: Annotated[str, typer.Option(help="Where the services are reached")] = "http://gateway:8000",
 ) -> None:
     """Run what is asked of all services: the start page and `/me` (what is held of a caller; erase it)."""
-    from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.routing import Route
 
     from jinguo.me import Me
     from jinguo.services import SERVICES
-    from shared import problems
+    from shared.edge import front
     from shared.host import serve as run
     from shared.host import start_page
 
     found = settings()
     ready = Route("/health/ready", lambda _: Response(status_code=204))
     asked = Me(gateway, found.command_timeout * 2).routes()
-    app = Starlette(routes=[start_page(SERVICES), ready, *asked])
-    problems.install(app)
-    run(app, found)
+    run(front([start_page(SERVICES), ready, *asked]), found)
 
 
 @app.command(name="secrets")

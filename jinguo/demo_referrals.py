@@ -135,7 +135,7 @@ class Channel:
         slot = {
             "starts_at": (datetime.now(UTC) + soon).isoformat(),
             "minutes": 20,
-            "link": "https://meet.example/demo",
+            "link": "https://meet.example.com/demo",
         }
         path = f"/referrals/departments/{department}/slots"
         opened = await self._api.post(path, slot, f"{patient.key}-slot", headers=self._staff[department])

@@ -18,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from shared import problems, security_log
+from shared import security_log
 from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.runtime import Runtime
 from shared.deadlines import Deadlines
+from shared.edge import front
 from shared.idempotency import KEPT
 from shared.identity import Identity, ProductionRefused
 from shared.keyring import Keyring
@@ -105,9 +106,7 @@ class Host:
             Mount("/metrics", make_asgi_app()),
             *(Mount(f"/{s.name}", self._app_of(s)) for s in self.services),
         ]
-        app = Starlette(routes=routes, lifespan=self._lifespan)
-        problems.install(app)
-        return app
+        return front(routes, self._lifespan)
 
     def _app_of(self, service: Service) -> FastAPI:
         return service.app(self.stores[service.name], self.identity, self.rates)

@@ -1,4 +1,4 @@
-"""What stands around every route: a bound on the body, and the trace context."""
+"""What stands around the routes of a service: a bound on the body."""
 
 from contextlib import suppress
 
@@ -7,9 +7,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import security_log
 from shared.problems import TooLarge, render
-from shared.telemetry import accepted_traceparent, traced
 
 MAX_BODY = 64 * 1024
 """Bytes of a body. A route that takes more declares it: `@router.put(…, max_body_size=…)`."""
@@ -60,24 +58,3 @@ class BodyLimit:
             self._larger = [route for route in routes if getattr(route, "max_body_size", None)]
         found = (route.max_body_size for route in self._larger if route.matches(scope)[0] is Match.FULL)
         return next(found, self.limit)
-
-
-class Traced:
-    """Serves each request under its W3C trace context, and tells the caller which one it was."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        traceparent = accepted_traceparent(Headers(scope=scope).get("traceparent"))
-
-        async def sender(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"traceparent", traceparent.encode())]
-            await send(message)
-
-        with traced(traceparent), security_log.serving(scope):
-            await self.app(scope, receive, sender)

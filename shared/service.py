@@ -13,7 +13,8 @@ from shared.deadlines import Deadline
 from shared.documents import Document
 from shared.idempotency import IdempotentPosts
 from shared.identity import Identity
-from shared.middleware import BodyLimit, Traced
+from shared.middleware import BodyLimit
+from shared.pages import Pages
 from shared.rates import Rates
 from shared.store.store import Store
 
@@ -51,17 +52,20 @@ class Service:
     projections: Sequence[Projection] = ()
     personal: "PersonalData | None" = None
     """How it finds and marks what it holds about a person; None where it holds nothing."""
+    pages: Pages | None = None
+    """None: it shows people nothing but the documentation of its routes."""
 
     def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
             version="1",
+            docs_url=None,  # the framework's own page loads from elsewhere what `pages` serves
+            redoc_url=None,
             # Our own trace context goes on into events and consumers; FastAPI's spans end with the
             # request, and looking for their providers took an eighth of a request's time.
             telemetry={"tracing": False, "metrics": False, "logs": False},
             middleware=[
-                Middleware(Traced),
                 Middleware(BodyLimit),
                 Middleware(IdempotentPosts, find=store.find_answer, blind=store.vault.blind_index),
             ],
@@ -72,6 +76,7 @@ class Service:
         problems.install(app)
         for router in self.routers:
             app.include_router(router)
+        app.router.routes.extend((self.pages or Pages(self.name)).routes(app.title))
         return app
 
 

@@ -3,6 +3,7 @@
 from services.notifier.api import dashboards, inbox, outgoing, referral_dashboard
 from services.notifier.consumers import contacts, dashboard, messages
 from services.notifier.domain.messages import Contact, Message, Outgoing
+from services.notifier.pages import pages
 from services.notifier.persons import personal_data
 from services.notifier.queries.board import shown
 from services.notifier.queries.referral_board import referrals_shown
@@ -27,4 +28,5 @@ service = Service(
         Projection("referrals", "referrals", shown=referrals_shown),
     ],
     personal=personal_data,
+    pages=pages,
 )

@@ -15,6 +15,7 @@ from .domain.photo import Photo
 from .domain.pledge import Pledge
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
+from .pages import pages
 from .persons import personal_data
 
 routes = (signings, checkins, photos, chains, campaigns, reviews, certificates, teams, fraud)  # busiest first
@@ -32,4 +33,5 @@ service = Service(
     counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
     projections=[Projection("chains", "pledges", queries.chains_shown)],
     personal=personal_data,
+    pages=pages,
 )

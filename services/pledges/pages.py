@@ -5,22 +5,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import segno
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from shared.divisions import path_name
+from shared.pages import Pages
 from shared.personal import mask_name
 
 from .domain.campaign import Campaign
 from .domain.pledge import Pledge, PledgeState
 
-_pages = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+pages = Pages("pledges", Path(__file__).with_name("templates"))
 STATES = {
     PledgeState.COUNTED: ("有效", "In force"),
     PledgeState.WITHDRAWN: ("已由本户撤回", "Withdrawn by the household"),
@@ -51,13 +45,14 @@ def verification(pledge: Pledge, campaign: Campaign, url: str) -> str:
 
 def missing() -> str:
     """There is no certificate under this token."""
-    return _pages.get_template("missing.html").render()
+    return pages.render("missing.html")
 
 
 def _page(template: str, pledge: Pledge, campaign: Campaign, url: str, **more: str) -> str:
     state, state_en = STATES[pledge.state]
     assert pledge.signed_day
-    return _pages.get_template(template).render(
+    return pages.render(
+        template,
         title=campaign.title,
         name=mask_name(pledge.name),
         place=path_name(pledge.division),

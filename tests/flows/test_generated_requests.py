@@ -86,7 +86,11 @@ def a_referral(url: str) -> dict[str, str]:
         referral = made(PATIENT, "/referrals", a_request())
         made(COORDINATOR, f"/referrals/{referral}/triage", {"urgency": "routine"})
         made(CLINICIAN, f"/referrals/{referral}/accept", {})
-        slot = {"starts_at": a_campaign()["closes_at"], "minutes": 30, "link": "https://consult.example/1"}
+        slot = {
+            "starts_at": a_campaign()["closes_at"],
+            "minutes": 30,
+            "link": "https://consult.example.com/1",
+        }
         slot_id = made(CLINICIAN, "/departments/breast/slots", slot)
         return {"referral_id": referral, "slot_id": slot_id, "department": "breast"}
 

@@ -182,7 +182,7 @@ def opened(flow: Flow, hours: int) -> str:
     """A consult slot in so many hours."""
     slot = {"starts_at": (now() + timedelta(hours=hours)).isoformat(), "minutes": 30}
     path = "/departments/breast/slots"
-    return str(flow.post("breast", path, slot | {"link": f"https://consult.example/{hours}"})["id"])
+    return str(flow.post("breast", path, slot | {"link": f"https://consult.example.com/{hours}"})["id"])
 
 
 def titles(flow: Flow, who: str, where: str) -> list[str]:

@@ -8,7 +8,7 @@ from sse_starlette import EventSourceResponse
 
 from services.notifier.domain.board_views import Snapshot
 from services.notifier.live import Live, follow
-from services.notifier.pages import page
+from services.notifier.pages import pages
 from shared.service import StoreDep
 
 from .callers import Anyone
@@ -55,4 +55,4 @@ async def pledge_stream(
 async def pledge_page(_: Anyone, live: LiveDep) -> HTMLResponse:
     """The dashboard for people; it follows the stream."""
     await live.refresh()
-    return HTMLResponse(page("pledges.html", board=live.snapshot()), headers={"Cache-Control": "no-store"})
+    return HTMLResponse(pages.render("pledges.html", board=live.snapshot()))

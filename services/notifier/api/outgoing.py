@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from services.notifier.domain.messages import Outgoing, mask_phone
-from services.notifier.pages import page
+from services.notifier.pages import pages
 from services.notifier.queries.messages import valid_codes
 from services.notifier.templates import TEMPLATES
 from shared.clock import now
@@ -78,5 +78,4 @@ async def _shown(store: Store, pledge_id: str | None) -> list[OutgoingView]:
 @router.get("/outgoing", response_class=HTMLResponse)
 async def show_outgoing(_: Trying, store: StoreDep, pledge_id: PledgeId = None) -> HTMLResponse:
     """The same as a page."""
-    html = page("outgoing.html", messages=await _shown(store, pledge_id))
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(pages.render("outgoing.html", messages=await _shown(store, pledge_id)))

@@ -8,7 +8,7 @@ from sse_starlette import EventSourceResponse
 
 from services.notifier.domain.referral_board import ReferralBoard
 from services.notifier.live_referrals import LiveReferrals, follow
-from services.notifier.pages import page
+from services.notifier.pages import pages
 from services.notifier.queries.referral_board import read_board
 from shared.divisions import counties
 from shared.service import StoreDep
@@ -43,5 +43,5 @@ async def referral_stream(_: Watching, live: Annotated[LiveReferrals, Depends(_l
 @router.get("/page", response_class=HTMLResponse, summary="看板页面 / The same, for people")
 async def referral_page(_: Opening) -> HTMLResponse:
     """Without a figure: whoever opens it brings the token that the stream asks for."""
-    shown = page("referrals.html", counties={county.code: county.name for county in counties()})
-    return HTMLResponse(shown, headers={"Cache-Control": "no-store"})
+    shown = pages.render("referrals.html", counties={county.code: county.name for county in counties()})
+    return HTMLResponse(shown)

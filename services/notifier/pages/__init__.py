@@ -1,15 +1,10 @@
-"""Pages: one jinja2 template each, self-contained."""
+"""The dashboards, and the local page of messages sent."""
 
 from datetime import datetime
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from pathlib import Path
 
 from shared.days import SHANGHAI
-
-_templates = Environment(
-    loader=PackageLoader("services.notifier", "pages"), autoescape=True, undefined=StrictUndefined
-)
+from shared.pages import Pages
 
 
 def _local(instant: datetime) -> str:
@@ -17,9 +12,4 @@ def _local(instant: datetime) -> str:
     return instant.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
 
 
-_templates.filters["local"] = _local
-
-
-def page(name: str, **facts: Any) -> str:
-    """The page `name` with its facts filled in and escaped."""
-    return _templates.get_template(name).render(**facts)
+pages = Pages("notifier", Path(__file__).parent, local=_local)

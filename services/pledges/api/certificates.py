@@ -21,12 +21,7 @@ from .views import certificate_url
 
 router = APIRouter(tags=["certificates"])
 
-_PRIVATE = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
+_UNLISTED = {"X-Robots-Tag": "noindex"}
 
 
 class CertificateFacts(BaseModel):
@@ -54,16 +49,16 @@ async def certificate(pledge_id: str, _: Signer, store: StoreDep) -> HTMLRespons
     await store.unseal(pledge)
     campaign = await Lookups.of(store).campaign(pledge.campaign_id)
     page = pages.certificate(pledge, campaign, certificate_url(pledge.token))
-    return HTMLResponse(page, headers=_PRIVATE)
+    return HTMLResponse(page, headers=_UNLISTED)
 
 
 @router.get("/certificates/{token}", response_class=HTMLResponse, summary="证书公开核验页 / The public page")
 async def verification(token: str, _: Anyone, store: StoreDep) -> HTMLResponse:
     pledge = await _by_token(store, token)
     if pledge is None:
-        return HTMLResponse(pages.missing(), status_code=404, headers=_PRIVATE)
+        return HTMLResponse(pages.missing(), status_code=404, headers=_UNLISTED)
     campaign = await Lookups.of(store).campaign(pledge.campaign_id)
-    return HTMLResponse(pages.verification(pledge, campaign, certificate_url(token)), headers=_PRIVATE)
+    return HTMLResponse(pages.verification(pledge, campaign, certificate_url(token)), headers=_UNLISTED)
 
 
 @router.get("/certificates/{token}/facts", summary="证书核验数据 / The same for programs")
@@ -88,7 +83,7 @@ async def qr(token: str, _: Anyone, store: StoreDep) -> Response:
     if await _by_token(store, token) is None:
         raise NotFound(kind="certificates")
     svg = pages.qr_svg(certificate_url(token))
-    return Response(svg, media_type="image/svg+xml", headers=_PRIVATE)
+    return Response(svg, media_type="image/svg+xml", headers=_UNLISTED)
 
 
 async def _by_token(store: Store, token: str) -> Pledge | None:

@@ -43,4 +43,4 @@ async def get_photo(pledge_id: str, day: date, _: Holder, proof: Proven, store: 
     await store.unseal(photo)
     if photo.jpeg is None:
         raise NotFound(kind="photos")
-    return Response(photo.jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
+    return Response(photo.jpeg, media_type="image/jpeg")

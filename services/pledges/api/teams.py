@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field, HttpUrl, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.pledges.domain.identity import Name, phone_key
@@ -14,6 +14,7 @@ from services.pledges.lookups import Lookups
 from shared.access import Caller
 from shared.clock import now
 from shared.divisions import DivisionCode
+from shared.links import PublicLink
 from shared.personal import mask_name
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
@@ -135,7 +136,7 @@ class NewTalk(Body):
     preacher_id: str
     title: Title
     starts_at: Instant
-    link: HttpUrl | None = None
+    link: PublicLink | None = None
 
 
 class Held(Body):

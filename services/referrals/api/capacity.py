@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, HttpUrl
+from pydantic import BaseModel, Field
 
 from services.referrals import changes, queries
 from services.referrals.domain.slot import Slot, SlotState
 from services.referrals.domain.ward import MOST_BEDS, Ward
 from shared.clock import now
 from shared.contracts.referrals import Department
+from shared.links import PublicLink
 from shared.service import IfMatch, StoreDep
 from shared.store.store import repeated
 from shared.views import Body, DocumentView, Instant, tagged
@@ -51,7 +52,7 @@ class NewSlot(Body):
 
     starts_at: Instant
     minutes: Annotated[int, Field(ge=5, le=240)]
-    link: HttpUrl
+    link: PublicLink
 
 
 @router.get("/departments/{department}/beds", summary="床位 / The beds, and how many are free")

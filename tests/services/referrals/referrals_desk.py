@@ -118,7 +118,7 @@ class Desk:
 
     async def slot(self, who: Who = Who.BREAST, hours: int = 30) -> str:
         starts_at = (now() + timedelta(hours=hours)).isoformat()
-        link = f"https://consult.example/{next(_links)}"
+        link = f"https://consult.example.com/{next(_links)}"
         body = {"starts_at": starts_at, "minutes": 30, "link": link}
         return str((await self.done(who, f"/departments/{who}/slots", body))["id"])
 

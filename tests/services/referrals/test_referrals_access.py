@@ -56,7 +56,7 @@ async def test_another_departments_beds_and_slots_are_not_theirs(desk: Desk) -> 
     new_slot = {
         "starts_at": f"{in_days(3)}T09:00:00+08:00",
         "minutes": 30,
-        "link": "https://consult.example/9",
+        "link": "https://consult.example.com/9",
     }
     for method, path, body, status in (
         ("GET", "/departments/breast/beds", None, 403),
