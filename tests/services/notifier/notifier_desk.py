@@ -50,7 +50,7 @@ class Desk:
         entries = []
         for number, (subject, event) in enumerate(events, 1):
             sealed = await self.host.vault.seal_event(event)
-            entry = _entry(Subject(id=subject), head + number, 0, sealed)
+            entry = _entry(Subject(id=subject), head + number, 0, sealed, (None, None))
             entries.append(entry | ({"time": at} if at else {}))
         head = await archive.append(head, entries)
         self.host.log.archived(source, head)
