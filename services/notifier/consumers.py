@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from services.notifier.domain.board import GROUP, TABLE
 from services.notifier.domain.messages import Contact, Message, Outgoing, contact_key, message_id
-from services.notifier.templates import TEMPLATES, facts_of, template_of
+from services.notifier.templates import TEMPLATES, kind_of, said, template_of
 from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
@@ -81,12 +81,14 @@ Counted = (
 async def put_into_inboxes(event: Event, tx: Transaction) -> None:
     name = template_of(event)
     template = TEMPLATES[name]
-    for recipient in {audience(event) for audience in template.to}:
+    words = said(event, template)
+    for recipient in {audience.inbox(event) for audience in template.to}:
         message = Message(
             version=1,
             recipient=recipient,
             template=name,
-            facts=facts_of(event, template),
+            kind=kind_of(name),
+            said=words,
             at=event.envelope.time,
         )
         # A row that exists stays as it is: a replay neither doubles a message nor makes it unread.

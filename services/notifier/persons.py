@@ -4,6 +4,7 @@ The persons are those of the services that asked for their data: here they are o
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from shared.access import Caller
 from shared.personal import PersonId
@@ -11,7 +12,7 @@ from shared.persons import Held, PersonalData
 from shared.store.store import Store
 
 from .domain.messages import Contact, Message, contact_key
-from .templates import kind_of
+from .templates import kind_shown, words_of
 
 MOST = 1000
 
@@ -33,11 +34,15 @@ async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:
 
 async def _of_contact(store: Store, contact: Contact) -> Held:
     messages = await store.select(Message, {"recipient": contact.id}, limit=MOST)
-    shown = [
-        message.model_dump(mode="json", exclude={"template"}) | {"kind": kind_of(message.template)}
-        for message in messages
-    ]
+    shown = [_shown(message) for message in messages]
     return Held(contact.id, {"contacts": [{"id": contact.id}], "messages": shown})
+
+
+def _shown(message: Message) -> dict[str, Any]:
+    """A message as its reader knows it: the template's name would say too much about a patient."""
+    title, text = words_of(message, "zh")
+    kept = message.model_dump(mode="json", include={"id", "version", "recipient", "at", "read_at"})
+    return kept | {"kind": kind_shown(message), "title": title, "text": text}
 
 
 async def mark(store: Store, held: Held) -> None:

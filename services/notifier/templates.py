@@ -10,8 +10,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from services.notifier.domain.messages import Message
 from services.notifier.referral_templates import REFERRALS
-from services.notifier.wording import Template, Text, city_officers, county_officers, signer
+from services.notifier.wording import (
+    PLACE,
+    Language,
+    Template,
+    Text,
+    checked,
+    city_officers,
+    county_officers,
+    signer,
+)
+from shared.contracts import pledges, referrals
 from shared.days import SHANGHAI
 from shared.divisions import CITY, path_name
 from shared.events import Event
@@ -137,7 +148,17 @@ PLEDGES: Mapping[str, Template] = {
     ),
 }
 
-TEMPLATES: Mapping[str, Template] = {**PLEDGES, **REFERRALS}
+CONTRACTS = (pledges, referrals)
+"""Whose events are told: the texts are held against them when this module is loaded."""
+TEMPLATES: Mapping[str, Template] = checked({**PLEDGES, **REFERRALS}, {CODE: frozenset({"code"})})
+GONE = (
+    Text(
+        "较早的消息",
+        "这条消息的内容已无法显示，如有疑问请联系当地妇联。",
+    ),
+    Text("An earlier message", "This message can no longer be shown. Please ask your women's federation."),
+)
+"""What is said in place of a message whose words were not kept and whose template is gone."""
 
 
 def template_of(event: Event) -> str:
@@ -158,6 +179,35 @@ def facts_of(event: Event, template: Template) -> dict[str, Any]:
         name: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
         for name, value in event.model_dump(include=set(template.names)).items()
     }
-    if "place" in template.names:
-        facts["place"] = path_name(event.division or CITY)
+    if PLACE in template.names:
+        facts[PLACE] = path_name(event.division or CITY)
     return facts
+
+
+def said(event: Event, template: Template) -> dict[Language, Text]:
+    """What is said about an event, in every language: stored with the message, whose words never change."""
+    facts = facts_of(event, template)
+    return {"zh": template.text("zh", facts), "en": template.text("en", facts)}
+
+
+def words_of(message: Message, language: Language) -> Text:
+    """A message in a language. One from before the words were kept is made from its facts."""
+    if language in message.said:
+        return Text(*message.said[language])
+    template = TEMPLATES.get(message.template)
+    if template is None:
+        return GONE[language == "en"]
+    return template.text(language, _Known(message.facts))
+
+
+def kind_shown(message: Message) -> str:
+    """What a message is sorted by."""
+    known = message.kind or kind_of(message.template)
+    return known if message.kind or message.template in TEMPLATES else "earlier"
+
+
+class _Known(dict[str, Any]):
+    """Facts, where those that were not kept are left open."""
+
+    def __missing__(self, _: str) -> str:
+        return "…"

@@ -3,52 +3,43 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from string import Formatter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from shared.divisions import CITY, county_of
 from shared.events import Event
+from shared.personal import personal_fields
 
 Language = Literal["zh", "en"]
-Audience = Callable[[Event], str]
-"""Names the inbox that an event belongs to."""
+PLACE = "place"
+"""What every text may name beside the fields of its event: where it happened, in full."""
 
 
-def signer(event: Event) -> str:
-    """The person who signed."""
-    person: str = event.signer  # type: ignore[attr-defined]  # the table uses it where the field exists
-    return person
+class Audience(NamedTuple):
+    """Names the inbox that an event belongs to."""
+
+    inbox: Callable[[Event], str]
+    field: str | None = None
+    """What it must know of the event."""
 
 
-def county_officers(event: Event) -> str:
-    """The county's officers; the city's for an event without a place."""
-    return f"org:{county_of(event.division or CITY)}"
+def _person(field: str) -> Audience:
+    """The own inbox of the person whose id the event has in `field`."""
+    return Audience(lambda event: str(getattr(event, field)), field)
 
 
-def city_officers(_: Event) -> str:
-    """The city's officers."""
-    return f"org:{CITY}"
-
-
-def patient(event: Event) -> str:
-    """The patient whom a referral is about."""
-    person: str = event.patient  # type: ignore[attr-defined]  # the table uses it where the field exists
-    return person
-
-
-def coordinators(_: Event) -> str:
-    """The coordinators of the green channel, all of them."""
-    return "desk:coordinator"
-
-
-def department(event: Event) -> str:
-    """The hospital department that a referral leads to."""
-    name: str = event.department  # type: ignore[attr-defined]  # the table uses it where the field exists
-    return f"desk:{name}"
-
-
-def data_officers(_: Event) -> str:
-    """The officers who answer for personal data."""
-    return "desk:data-officer"
+signer = _person("signer")
+"""The person who signed."""
+patient = _person("patient")
+"""The patient whom a referral is about."""
+county_officers = Audience(lambda event: f"org:{county_of(event.division or CITY)}")
+"""The county's officers; the city's for an event without a place."""
+city_officers = Audience(lambda _: f"org:{CITY}")
+coordinators = Audience(lambda _: "desk:coordinator")
+"""The coordinators of the green channel, all of them."""
+department = Audience(lambda event: f"desk:{getattr(event, 'department')}", "department")  # noqa: B009
+"""The hospital department that a referral leads to."""
+data_officers = Audience(lambda _: "desk:data-officer")
+"""The officers who answer for personal data."""
 
 
 class Text(NamedTuple):
@@ -78,4 +69,49 @@ class Template(NamedTuple):
 
 @cache
 def _names(texts: Sequence[str]) -> frozenset[str]:
-    return frozenset(name for text in texts for _, name, _, _ in Formatter().parse(text) if name)
+    return frozenset(name for text in texts for _, name, _, _ in Formatter().parse(text) if name is not None)
+
+
+class UnfitTemplate(TypeError):
+    """A text names what its event does not tell, or nobody would ever be told it."""
+
+
+def checked(
+    templates: Mapping[str, Template], filled_later: Mapping[str, frozenset[str]]
+) -> dict[str, Template]:
+    """The templates, each held against every version of its event. Raises UnfitTemplate with all faults.
+
+    `filled_later`: template -> the names that are filled in while it is sent.
+    """
+    faults = [
+        f"{name}: {fault}"
+        for name, template in templates.items()
+        for fault in _faults(name, template, filled_later.get(name, frozenset()))
+    ]
+    if faults:
+        raise UnfitTemplate("; ".join(faults))
+    return dict(templates)
+
+
+def _faults(name: str, template: Template, later: frozenset[str]) -> list[str]:
+    event_name, _, variant = name.partition("/")
+    events = [event for event in Event.registry.values() if event.event_name == event_name]
+    faults = [] if events else ["there is no such event"]
+    for event in events:
+        always = _always(event)
+        for language, texts in (("zh", template.zh), ("en", template.en)):
+            faults += [f"{language} names {{{fact}}}" for fact in _names(texts) - always - later - {PLACE}]
+        faults += [
+            f"nobody is named by {to.field}" for to in template.to if to.field and to.field not in always
+        ]
+        if variant and not {"kind", "state"} & event.model_fields.keys():
+            faults.append("its event has no variants")
+    return faults
+
+
+def _always(event: type[Event]) -> frozenset[str]:
+    """The fields that every event of this class shows a reader: neither personal nor perhaps missing."""
+    told = (
+        name for name, field in event.model_fields.items() if type(None) not in get_args(field.annotation)
+    )
+    return frozenset(told) - personal_fields(event)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.notifier.domain.messages import Contact, Message, contact_key
 from services.notifier.queries.messages import inbox_page, unread
-from services.notifier.templates import TEMPLATES, kind_of
+from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
 from shared.access import Caller, Forbidden, Role, reaches, verified_phone
 from shared.clock import now
@@ -40,10 +40,10 @@ class MessageView(BaseModel):
     @classmethod
     def of(cls, message: Message, language: Language) -> "MessageView":
         """The message in a language."""
-        title, body = TEMPLATES[message.template].text(language, message.facts)
+        title, body = words_of(message, language)
         return cls(
             id=message.id,
-            kind=kind_of(message.template),
+            kind=kind_shown(message),
             title=title,
             text=body,
             at=message.at,

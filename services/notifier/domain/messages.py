@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from shared.contracts.notifier import ContactForgotten
 from shared.documents import Document, Index
 from shared.personal import PersonId
@@ -11,7 +13,7 @@ from shared.problems import NotFound
 
 
 class Message(Document):
-    """One message in one inbox. It keeps the facts; the text is made when it is read, in a language.
+    """One message in one inbox, in the words it was said in: a template may change, or be renamed.
 
     The id is `<event id>:<recipient>`: one message per recipient and event, however often it comes.
     """
@@ -22,7 +24,12 @@ class Message(Document):
     recipient: str
     """A person's id, or `org:<county code>`: the inbox of a county's officers."""
     template: str
-    facts: dict[str, Any]
+    kind: str = ""
+    """What readers may sort messages by."""
+    said: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    """Language -> title and text."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Of messages from before the words were kept: what they are made from."""
     at: datetime
     """When the event happened, UTC."""
     read_at: datetime | None = None
