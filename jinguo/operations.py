@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from jinguo.connection import Platform
 from jinguo.services import SERVICES
 from shared.consumers.parking import Parking
-from shared.consumers.runtime import Runtime, prepare_tables, table_of
+from shared.consumers.runtime import Runtime
+from shared.consumers.tables import drop_tables, prepare_tables
 from shared.events import PARTITIONS, Envelope
 from shared.log.kafka_publisher import REFILL
 from shared.store.driver import Bson, Session, in_transaction
@@ -61,8 +62,7 @@ async def _forget(runtime: Runtime, generation: int) -> None:
     group, database = runtime.consumer.group, runtime.store.database
     await database["cursors"].delete_many({"_id": {"$regex": f"^{re.escape(group)}@{generation}/"}})
     await database["parked"].delete_many({"group": f"{group}@{generation}"})
-    for table in runtime.consumer.tables:
-        await database.drop_collection(table_of(table, generation))
+    await drop_tables(runtime.store, runtime.consumer, generation)
 
 
 async def _fold(
@@ -106,8 +106,7 @@ async def _swap(runtime: Runtime, old: int, new: int) -> None:
         )
 
     await in_transaction(runtime.store.client, switch)
-    for table in runtime.consumer.tables:
-        await database.drop_collection(table_of(table, old))
+    await drop_tables(runtime.store, runtime.consumer, old)
 
 
 # ── audit ────────────────────────────────────────────────────────────────────────────────────────

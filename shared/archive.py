@@ -114,6 +114,12 @@ class Archive:
         newest = await self._collection.find_one({"p": partition}, {"_id": 1}, sort=[("_id", -1)])
         return newest["_id"] if newest else 0
 
+    async def first_behind(self, positions: Mapping[int, int]) -> Envelope | None:
+        """The first event behind these positions of a consumer (partition -> position); None without any."""
+        behind = [{"p": number, "_id": {"$gt": positions.get(number, 0)}} for number in range(PARTITIONS)]
+        row = await self._collection.find_one({"$or": behind}, sort=[("_id", 1)])
+        return self._envelope(row) if row else None
+
     async def lag(self, positions: Mapping[int, int]) -> int:
         """How many events lie behind these positions of a consumer (partition -> position)."""
         behind = [

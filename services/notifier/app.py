@@ -1,32 +1,23 @@
 """How the notifier is wired."""
 
-from services.notifier.api import dashboards, inbox, outgoing, referral_dashboard
-from services.notifier.consumers import contacts, dashboard, messages
+from services.notifier.activities import BOARDS
+from services.notifier.api import inbox, outgoing
+from services.notifier.boards.audit import projection_of
+from services.notifier.boards.routes import routes_of
+from services.notifier.consumers import contacts, messages
 from services.notifier.domain.messages import Contact, Message, Outgoing
 from services.notifier.pages import pages
 from services.notifier.persons import personal_data
-from services.notifier.queries.board import shown
-from services.notifier.queries.referral_board import referrals_shown
-from services.notifier.referral_consumers import referral_dashboard as referral_counts
 from shared import persons
-from shared.service import Projection, Service
+from shared.service import Service
 
 service = Service(
     name="notifier",
     title="消息与看板",
-    routers=[
-        inbox.router,
-        outgoing.router,
-        dashboards.router,
-        referral_dashboard.router,
-        persons.router(personal_data),
-    ],
+    routers=[inbox.router, outgoing.router, *map(routes_of, BOARDS), persons.router(personal_data)],
     documents=[Message, Outgoing, Contact, persons.Erasure],
-    consumers=[messages, contacts, dashboard, referral_counts],
-    projections=[
-        Projection("pledges", "pledges", shown=shown),
-        Projection("referrals", "referrals", shown=referrals_shown),
-    ],
+    consumers=[messages, contacts, *(board.consumer for board in BOARDS)],
+    projections=[projection_of(board) for board in BOARDS],
     personal=personal_data,
     pages=pages,
 )

@@ -1,8 +1,7 @@
-"""What the notifier reacts to: every event becomes messages, and counts on the dashboards."""
+"""What the notifier reacts to: every event becomes messages. What boards count is said in `activities`."""
 
 from datetime import timedelta
 
-from services.notifier.domain.board import GROUP, TABLE
 from services.notifier.domain.messages import Contact, Message, Outgoing, contact_key, message_id
 from services.notifier.templates import TEMPLATES, kind_of, said, template_of
 from shared.clock import now
@@ -28,27 +27,12 @@ from shared.contracts.pledges import (
     TalkHeld,
     TalkMoved,
 )
-from shared.divisions import CITY, county_of
-from shared.documents import Index
 from shared.events import Event
 from shared.personal import PersonId
 
 # It does not open personal fields: a box goes on as it came, and is opened only to be sent.
 messages = Consumer("notifier.messages")
 contacts = Consumer("notifier.contacts", opens_personal=True)
-dashboard = Consumer(GROUP, tables={TABLE: [Index("changed", [("partition", 1), ("position", 1)])]})
-
-Counted = (
-    PledgeSigned
-    | PledgeWithdrawn
-    | PledgeInvalidated
-    | ChainMilestoneReached
-    | HouseholdCheckedIn
-    | StreakCompleted
-    | TalkHeld
-    | ObservationRecorded
-)
-"""What the dashboard counts: each has a day."""
 
 
 @messages.on(
@@ -147,55 +131,3 @@ async def _know_no_more(person: PersonId, tx: Transaction) -> None:
     if contact := await tx.load(Contact, person):
         contact.forget()
         tx.save(contact)
-
-
-def _count(event: Counted, tx: Transaction, **columns: int) -> None:
-    """Add to the cell of the event's county and day.
-
-    The partition is part of the row: replicas own different partitions, so they never write one row.
-    """
-    county, day = county_of(event.division or CITY), event.day.isoformat()
-    partition, position = event.envelope.partition, event.envelope.position
-    row = f"{county}:{day}:{partition}"
-    tx.add(TABLE, row, facts={"county": county, "day": day, "partition": partition}, **columns)
-    tx.put(TABLE, row, position=position)
-
-
-@dashboard.on(PledgeSigned)
-async def count_signed(event: PledgeSigned, tx: Transaction) -> None:
-    _count(event, tx, signed=1, members=event.members)
-
-
-@dashboard.on(PledgeWithdrawn)
-async def count_withdrawn(event: PledgeWithdrawn, tx: Transaction) -> None:
-    _count(event, tx, withdrawn=1)
-
-
-@dashboard.on(PledgeInvalidated)
-async def count_invalidated(event: PledgeInvalidated, tx: Transaction) -> None:
-    _count(event, tx, invalidated=1)
-
-
-@dashboard.on(HouseholdCheckedIn)
-async def count_checked_in(event: HouseholdCheckedIn, tx: Transaction) -> None:
-    _count(event, tx, checked_in=1)
-
-
-@dashboard.on(StreakCompleted)
-async def count_streak(event: StreakCompleted, tx: Transaction) -> None:
-    _count(event, tx, streaks_completed=1)
-
-
-@dashboard.on(ChainMilestoneReached)
-async def count_milestone(event: ChainMilestoneReached, tx: Transaction) -> None:
-    _count(event, tx, milestones=1)
-
-
-@dashboard.on(TalkHeld)
-async def count_talk(event: TalkHeld, tx: Transaction) -> None:
-    _count(event, tx, talks=1)
-
-
-@dashboard.on(ObservationRecorded)
-async def count_observation(event: ObservationRecorded, tx: Transaction) -> None:
-    _count(event, tx, observations=1)

@@ -1,6 +1,6 @@
 """How a service says what it reacts to."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.documents import Index
@@ -17,15 +17,21 @@ class Consumer:
     """A consumer group and its handlers.
 
     `tables` are collections that hold nothing but what the handlers derive from events: `replay` can
-    rebuild them beside the live ones. `opens_personal`: the runtime opens sealed fields before handing
-    an event over.
+    rebuild them beside the live ones. `followed`: those of them that can be asked what changed since when
+    (see `tables.py`). `opens_personal`: the runtime opens sealed fields before handing an event over.
     """
 
     def __init__(
-        self, group: str, *, tables: dict[str, Sequence[Index]] | None = None, opens_personal: bool = False
+        self,
+        group: str,
+        *,
+        tables: dict[str, Sequence[Index]] | None = None,
+        followed: Collection[str] = (),
+        opens_personal: bool = False,
     ) -> None:
         self.group = group
         self.tables = tables or {}
+        self.followed = frozenset(followed)
         self.opens_personal = opens_personal
         self.handlers: dict[type[Event], Handler] = {}
 

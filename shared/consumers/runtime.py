@@ -17,6 +17,7 @@ from shared.clock import now
 from shared.consumers.cursors import CursorMoved, Cursors
 from shared.consumers.declare import Consumer
 from shared.consumers.parking import Parking, envelope_of
+from shared.consumers.tables import prepare_tables
 from shared.consumers.transaction import Transaction
 from shared.documents import Index
 from shared.events import Envelope, Event, Undecodable, decode
@@ -64,10 +65,6 @@ class Runtime:
         self._handling = ""
         self._batches = store.database["batches"]
         self._looked = time.monotonic()
-
-    def table_name(self, table: str) -> str:
-        """The collection behind a table in the generation that is being written."""
-        return table_of(table, self.cursors.generation)
 
     async def prepare(self) -> None:
         """Create the indexes of the runtime and of the consumer's tables."""
@@ -165,7 +162,7 @@ class Runtime:
         )
         parked: list[tuple[Envelope, str | None]] = []
         async with transaction(self.store.client) as session:
-            tx = Transaction(self.store, session, self.table_name)
+            tx = Transaction(self.store, session, self.consumer, self.cursors.generation)
             async with self._in_time(failed):
                 for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
                     if index and time.monotonic() > ends:
@@ -291,7 +288,7 @@ class Runtime:
 
     async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> Transaction:
         generation = await self.cursors.hold(session)  # no batch may have told us of a rebuild
-        tx = Transaction(self.store, session, lambda table: table_of(table, generation))
+        tx = Transaction(self.store, session, self.consumer, generation)
         [event] = await self._decode([envelope])
         async with self._in_time(failed):
             if event is not None and await self._handle(event, envelope, tx, failed):
@@ -312,15 +309,3 @@ def _cut(slices: Sequence[Slice], count: int) -> tuple[list[Slice], list[Slice]]
         if there:
             rest.append(piece._replace(after=here[-1].position if here else piece.after, events=there))
     return first, rest
-
-
-def table_of(table: str, generation: int) -> str:
-    """The collection of a table in a generation."""
-    return f"{table}@{generation}" if generation else table
-
-
-async def prepare_tables(store: Store, consumer: Consumer, generation: int) -> None:
-    """Create the indexes of a consumer's tables."""
-    for table, indexes in consumer.tables.items():
-        for index in indexes:
-            await create_index(store.database[table_of(table, generation)], index)

@@ -4,9 +4,11 @@ The effects of an event join the batch only when its handler has returned; a han
 nothing behind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from shared.consumers.declare import Consumer
+from shared.consumers.tables import LANE, STAMP, next_stamps, stamps_of, table_of
 from shared.documents import Document
 from shared.store.driver import Bson, Session, UpdateOne, WriteOp
 from shared.store.store import Store
@@ -44,10 +46,11 @@ class Row:
 class Transaction:
     """The unit of work of one batch of one consumer group, over the service's own database."""
 
-    def __init__(self, store: Store, session: Session, table_name: Callable[[Table], str]) -> None:
+    def __init__(self, store: Store, session: Session, consumer: Consumer, generation: int) -> None:
         self._store = store
         self._session = session
-        self._table_name = table_name
+        self._followed = consumer.followed
+        self._generation = generation
         self._rows: dict[tuple[Table, RowId], Row] = {}
         self._documents: dict[tuple[type[Document], str], tuple[Document, list[Origin]]] = {}
         """With what each event they recorded comes from."""
@@ -72,6 +75,13 @@ class Transaction:
             row.inserted.update(facts or {})
 
         self._scratch.append(effect)
+
+    def tally(self, table: Table, group: Mapping[str, str], lane: int, **increments: int) -> None:
+        """Add to the counts of a group in a followed table. `lane`: the event's partition.
+
+        It is part of the row's id: replicas own different partitions, so they never write one row.
+        """
+        self.add(table, ":".join((*group.values(), str(lane))), {**group, LANE: lane}, **increments)
 
     def put(self, table: Table, row_id: RowId, **values: Any) -> None:
         """Set fields of a row, made when missing."""
@@ -116,11 +126,14 @@ class Transaction:
 
     async def flush(self) -> None:
         """Write all effects: a bulk write per table, then one per class of documents, with their events."""
-        by_table: dict[Table, list[WriteOp]] = {}
+        by_table: dict[Table, dict[RowId, Row]] = {}
         for (table, row_id), row in self._rows.items():
-            by_table.setdefault(table, []).append(row.operation(row_id))
-        for table, operations in by_table.items():
-            collection = self._store.database[self._table_name(table)]
+            by_table.setdefault(table, {})[row_id] = row
+        for table, rows in by_table.items():
+            if table in self._followed:
+                await self._stamp(table, rows.values())
+            operations = [row.operation(row_id) for row_id, row in rows.items()]
+            collection = self._store.database[table_of(table, self._generation)]
             await collection.bulk_write(operations, ordered=False, session=self._session)
         by_model: dict[type[Document], list[WriteOp]] = {}
         for document, origins in self._documents.values():
@@ -128,6 +141,16 @@ class Transaction:
             by_model.setdefault(type(document), []).append(write.operation())
         for model, operations in by_model.items():
             await self._store.collection(model).bulk_write(operations, ordered=False, session=self._session)
+
+    async def _stamp(self, table: Table, rows: Collection[Row]) -> None:
+        stamps = await next_stamps(
+            self._store.database,
+            stamps_of(table, self._generation),
+            {row.inserted[LANE] for row in rows},
+            self._session,
+        )
+        for row in rows:
+            row.kept[STAMP] = stamps[row.inserted[LANE]]
 
     @property
     def models(self) -> set[type[Document]]:

@@ -40,6 +40,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
         self._templates.globals["asset"] = self.asset
         self._templates.filters.update(filters)
 

@@ -13,7 +13,7 @@ from running import a_request, bearer, eventually, flow_settings, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, replay, settled
-from services.notifier.domain.referral_board import GROUP
+from services.notifier.activities.referrals import BOARD
 from shared.clock import moved, now
 from shared.days import local_day
 from shared.divisions import counties
@@ -55,7 +55,7 @@ class Flow(NamedTuple):
 
     async def rebuild(self) -> None:
         with closing(connect(str(self.settings.mongodb_uri))) as client:
-            assert [count async for count in replay(Platform(client, self.settings), GROUP)]
+            assert [count async for count in replay(Platform(client, self.settings), BOARD.group)]
 
 
 def phone(number: int) -> str:

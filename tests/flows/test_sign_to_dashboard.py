@@ -25,7 +25,7 @@ from shared.telemetry import trace_id
 
 HOUSEHOLDS = 40
 SEED = 7
-GROUP = "notifier.pledge-dashboard"
+GROUP = "notifier.pledges-board"
 SHOWN = ("totals", "by_county", "by_day", "cells")
 """What the dashboard says, without which reading of the database says it."""
 

@@ -10,10 +10,6 @@ Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 """妇联干部: the inbox of a county's officers, within their division."""
 AtDesk = Annotated[Caller, may(Role.COORDINATOR, Role.CLINICIAN, Role.DATA_OFFICER)]
 """绿色通道协调员, 医院科室人员, 个人信息保护负责人: the inbox of their own desk."""
-Watching = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER, Role.COORDINATOR)]
-"""Who answers for the green channel: counts without small cells."""
-Anyone = Annotated[None, anyone("公开信息 / public: counts by county and day")]
-Opening = Annotated[None, anyone("空白页面，数据另需令牌 / an empty page: its stream asks for a token")]
 Trying = Annotated[
     None, anyone("仅供试用，生产环境关闭 / for trying things out: 404 unless the settings show it")
 ]

@@ -2,18 +2,22 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 import httpx
 from issuing import Issuing
 
+from services.notifier.boards.cells import Cells
+from services.notifier.boards.declare import Board
+from services.notifier.boards.freshness import Freshness
 from services.notifier.domain.messages import Contact, contact_key
 from shared.archive import Archive
+from shared.consumers.tables import Reading, Stamps
 from shared.contracts.pledges import PledgeCodeIssued, PledgeSigned, SignerRole
 from shared.documents import Document
-from shared.events import Event
+from shared.events import PARTITIONS, Event
 from shared.host import Host
 from shared.identity import Role
 from shared.store.store import Store
@@ -24,6 +28,15 @@ PHONES = {"p1": "13800000001", "p2": "13800000002"}
 KECHENG = "330802005001"
 QUJIANG = "330803"
 DAY = date(2026, 3, 8)
+
+
+def viewed(board: Board, rows: Iterable[Mapping[str, Any]], at: datetime) -> Any:
+    """What a board shows of the rows of its table."""
+    cells = Cells(board.by)
+    read = [{"lane": lane, "stamp": 1, **row} for lane, row in enumerate(rows)]
+    stamps = Stamps(0, (0,) * PARTITIONS)
+    cells.apply(Reading(stamps, read, whole=True, cursors={}, parked=0, at=at))
+    return board.view(cells, Freshness(id="x", as_of=at))
 
 
 class Subject(Document):

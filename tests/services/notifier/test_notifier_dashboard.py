@@ -20,10 +20,11 @@ from notifier_desk import DAY, QUJIANG, Desk, signed, until
 
 from jinguo.connection import Platform
 from jinguo.operations import replay
+from services.notifier.activities.pledges import BOARD
 from services.notifier.app import service
-from services.notifier.domain.board import COLUMNS, GROUP
-from services.notifier.live import Live, follow
-from services.notifier.queries.board import shown
+from services.notifier.boards.audit import projection_of
+from services.notifier.boards.live import Live
+from services.notifier.boards.stream import follow
 from shared.child import free_port
 from shared.clock import now
 from shared.contracts.pledges import HouseholdCheckedIn, ObservationRecorded, PledgeWithdrawn, TalkHeld
@@ -32,6 +33,7 @@ from shared.events import Event
 from shared.host import Host
 from shared.settings import Settings
 
+COLUMNS, GROUP = BOARD.counted, BOARD.group
 Cells = dict[tuple[str, str], dict[str, int]]
 
 
@@ -87,7 +89,7 @@ def cells_of(data: Any) -> Cells:
 
 @pytest.fixture
 def live(desk: Desk) -> Live:
-    return Live(desk.store)
+    return Live(desk.store, BOARD)
 
 
 def some_events(count: int, seed: int) -> list[tuple[str, Event]]:
@@ -147,7 +149,7 @@ async def test_the_dashboard_equals_the_counts(desk: Desk) -> None:
     for column in COLUMNS:
         for part in ("by_county", "by_day"):
             assert sum(row[column] for row in board[part]) == everything[column]
-    audited = await shown(desk.store)
+    audited = await projection_of(BOARD).shown(desk.store)
     assert audited["330802:2026-03-08"].keys() == set(COLUMNS)
     assert sum(row["members"] for row in audited.values()) == everything["members"]
 
@@ -181,7 +183,7 @@ async def test_resuming_gives_exactly_what_was_missed(desk: Desk, live: Live) ->
     await desk.publish(*missed)
     await desk.consumed()
 
-    for process in (live, Live(desk.store)):  # the same one, and another that was never asked before
+    for process in (live, Live(desk.store, BOARD)):  # the same one, and another that was never asked before
         async with listening(process, client.id) as back:
             delta = await back.hears("delta")
             await back.hears("heartbeat")
@@ -209,7 +211,7 @@ async def test_a_client_that_hops_on_and_off_under_load_misses_nothing(desk: Des
     expected = nonzero(counted(events))
     async with asyncio.timeout(60):
         while nonzero(cells) != expected:
-            async with listening(Live(desk.store), since) as client:
+            async with listening(Live(desk.store, BOARD), since) as client:
                 await until(lambda client=client: client.heard)
             assert not [name for name, _ in client.heard if name == "reset"]
             cells, since = cells | client.cells, client.id
@@ -290,7 +292,7 @@ async def test_stale_since_tells_when_the_projection_lags(
     try:
         async with httpx.AsyncClient() as http:
             desk = Desk(host, http, issuer)
-            live = Live(desk.store)
+            live = Live(desk.store, BOARD)
             async with listening(live) as client:
                 assert (await client.hears("snapshot"))["stale_since"] is None
                 old = now() - timedelta(seconds=6)

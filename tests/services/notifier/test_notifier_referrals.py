@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notifier_desk import Desk
+from notifier_desk import Desk, viewed
 
-from services.notifier.domain.referral_board import LONGEST, board, percentile
-from services.notifier.domain.small_cells import LEAST, blocks
+from services.notifier.activities.referrals import BOARD
+from services.notifier.boards.hidden import LONGEST, percentile
+from services.notifier.boards.small_cells import LEAST, blocks
 from services.notifier.referral_templates import REFERRALS
 from shared.contracts import referrals
 from shared.contracts.referrals import ENDED, Department
@@ -207,9 +208,10 @@ def test_the_wait_of_a_small_department_is_not_told_by_that_of_all() -> None:
         {"county": COUNTIES[0], "department": "breast", "waited_2": 5},
         {"county": COUNTIES[0], "department": "head-neck-thyroid", "waited_200": 1},
     ]
-    assert board(rows, datetime(2020, 3, 8, tzinfo=UTC)).waited_by_department == {}
+    at = datetime(2020, 3, 8, tzinfo=UTC)
+    assert viewed(BOARD, rows, at).waited_by_department == {}
     rows[1]["waited_200"] = 5
-    assert set(board(rows, datetime(2020, 3, 8, tzinfo=UTC)).waited_by_department) == set(Department)
+    assert set(viewed(BOARD, rows, at).waited_by_department) == set(Department)
 
 
 # ── small cells ──────────────────────────────────────────────────────────────────────────────────────

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notifier_desk import viewed
 
-from services.notifier.domain.referral_board import Population, ReferralBoard, board
-from services.notifier.domain.small_cells import LEAST
+from services.notifier.activities.referrals import BOARD
+from services.notifier.boards.small_cells import LEAST
 from shared.contracts.referrals import ENDED, Department
 from shared.divisions import counties
 
@@ -23,12 +25,12 @@ AT = datetime(2020, 3, 8, tzinfo=UTC)
 tables = st.fixed_dictionaries({cell: st.sampled_from((0, 0, 0, 1, 2, 3, 5, 9)) for cell in CELLS})
 
 
-def shown(cells: Cells) -> ReferralBoard:
+def shown(cells: Cells) -> Any:
     rows: dict[tuple[str, str], dict[str, object]] = {}
     for (county, department, state), people in cells.items():
         row = rows.setdefault((county, department), {"county": county, "department": department})
         row[f"in_{state}"] = people
-    return board(rows.values(), AT)
+    return viewed(BOARD, rows.values(), AT)
 
 
 def indicator(chosen: set[tuple[str, str, str]]) -> Vector:
@@ -39,7 +41,7 @@ def group(ended: bool, place: int, names: set[str]) -> set[tuple[str, str, str]]
     return {cell for cell in CELLS if (cell[2] in ENDED) == ended and cell[place] in names}
 
 
-def equations(found: ReferralBoard) -> Iterator[Vector]:
+def equations(found: Any) -> Iterator[Vector]:
     """Each number that is shown is a sum of cells; a group that is in no block is known to be empty."""
     if found.people is not None:
         yield indicator(set(CELLS))
@@ -57,7 +59,7 @@ def equations(found: ReferralBoard) -> Iterator[Vector]:
                     yield from (indicator({cell}) for cell in chosen)
 
 
-def cuts(population: Population) -> list[list[list[str]]]:
+def cuts(population: Any) -> list[list[list[str]]]:
     every = (population.by_county, population.by_department, population.by_state)
     return [[block.groups for block in blocks] for blocks in every]
 

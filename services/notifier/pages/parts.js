@@ -1,6 +1,6 @@
 "use strict";
-const RETRY = 3000, SILENCE = 40000; // milliseconds; a heartbeat comes every 15 s
 const number = new Intl.NumberFormat("zh-CN"), byId = (id) => document.getElementById(id);
+const about = JSON.parse(byId("about").textContent);
 function element(tag, text, className) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
@@ -11,7 +11,4 @@ function tile(label, value, note, first) {
   const made = element("div", undefined, first ? "tile first" : "tile");
   made.append(element("small", label), element("b", value ?? "—"), element("small", note));
   return made;
-}
-function at(text) {
-  return new Date(text).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
 }

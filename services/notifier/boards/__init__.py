@@ -1,0 +1,1 @@
+"""One machine for all boards: what is counted, how it is read and shown. Start at `declare.py`."""

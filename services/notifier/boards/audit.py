@@ -1,0 +1,20 @@
+"""What a board counts, for the audit: it is held against what the service counts itself."""
+
+from functools import partial
+
+from services.notifier.boards.cells import Cells
+from services.notifier.boards.declare import Board
+from shared.consumers.tables import read_table
+from shared.service import Projection
+from shared.store.store import Store
+
+
+async def _shown(board: Board, store: Store) -> dict[str, dict[str, int]]:
+    cells = Cells(board.by)
+    cells.apply(await read_table(store, board.consumer, board.table))
+    return board.audited(cells)
+
+
+def projection_of(board: Board) -> Projection:
+    """The board's table, as one that can be recomputed."""
+    return Projection(board.source, board.source, shown=partial(_shown, board))
