@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from shared import security_log
 from shared.access import Caller, Role, may
 from shared.clock import now
-from shared.documents import Document
+from shared.documents import Document, Most
 from shared.idempotency import apart
 from shared.personal import PersonId
 from shared.problems import AlreadyExists
@@ -65,7 +65,7 @@ class Erasure(Document):
 
     collection: ClassVar[str] = "erasures"
 
-    records: dict[str, int]
+    records: Annotated[dict[str, int], Most(64)]
     at: datetime
     by: str = SELF
 

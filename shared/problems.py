@@ -116,6 +116,25 @@ class AlreadyExists(Problem):
         self.key = key
 
 
+class Full(Problem):
+    """What the record is to keep is above its bound: `what` names it (a list, or the whole `document`),
+    `most` is how many entries it may have (of the whole: bytes)."""
+
+    status, type, title, title_en = 409, "full", "记录已满", "The record is full"
+
+
+class NotStored(Problem):
+    """The database refused the write; `code` is MongoDB's reason. Nothing was done."""
+
+    status, type, title, title_en = 500, "not-stored", "数据库拒绝写入", "The database refused the write"
+
+
+class EventTooLarge(Problem):
+    """What would have to be announced is above the limit of an event; nothing was done."""
+
+    status, type, title, title_en = 422, "event-too-large", "事件内容过大", "The event would be too large"
+
+
 class KeyReused(Problem):
     """The `Idempotency-Key` was used with another request."""
 

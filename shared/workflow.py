@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.problems import Problem
+from shared.documents import Most
+from shared.problems import Full, Problem
+
+MOST_STEPS = 200
+"""Moves after which a record can only be ended: far more than any that is handled by people."""
+ALWAYS = 20
+"""Moves that are left then for what ends it, and for what gives back (see `Move.always`)."""
 
 
 class IllegalMove(Problem):
@@ -30,11 +36,18 @@ class Transition(BaseModel):
     why: str | None = None
 
 
+History = Annotated[list[Transition], Most(MOST_STEPS + ALWAYS)]
+"""`history: History = Field(default_factory=list)` in a document that a workflow moves."""
+
+
 class Move(NamedTuple):
     """From one of some states to another."""
 
     sources: tuple[StrEnum, ...]
     target: StrEnum
+    always: bool = False
+    """Whether it is possible with a full history too: what gives back must never be refused. It may follow
+    only on a move that is not so, or it would have no bound. What ends a record always is."""
 
 
 class Moving(Protocol):
@@ -55,6 +68,11 @@ class Workflow:
         if left != set(queues):
             raise ValueError(f"states without exactly one queue: {sorted(left ^ set(queues))}")
         self.terminal = states - left
+        steps = {(source, move.target) for move in moves.values() if move.always for source in move.sources}
+        while ends := {step for step in steps if step[1] not in {source for source, _ in steps}}:
+            steps -= ends
+        if steps:
+            raise ValueError(f"moves that are always possible go round in circles: {sorted(steps)}")
 
     def legal(self, state: StrEnum) -> list[str]:
         """The moves that a state allows."""
@@ -68,9 +86,11 @@ class Workflow:
     def move(
         self, subject: Moving, name: str, at: datetime, *, by: str | None = None, why: str | None = None
     ) -> None:
-        """Make a move and write it into the history. Raises IllegalMove."""
+        """Make a move and write it into the history. Raises IllegalMove, Full."""
         self.check(subject, name)
         move = self.moves[name]
+        if len(subject.history) >= MOST_STEPS and not (move.always or move.target in self.terminal):
+            raise Full(what="history", most=MOST_STEPS)
         step = Transition(move=name, source=subject.state, target=move.target, at=at, by=by, why=why)
         subject.history = [*subject.history, step]
         subject.state = move.target

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
-from bson import Binary
+from bson import Binary, encode
+from bson.errors import InvalidDocument
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
     AsyncIOMotorClientSession,
@@ -43,12 +44,22 @@ Bson: TypeAlias = dict[str, Any]
 WriteOp: TypeAlias = InsertOne[Bson] | UpdateOne | UpdateMany | ReplaceOne[Bson] | DeleteOne | DeleteMany
 
 MAJORITY = ReadConcern("majority")
+UNSENDABLE = (InvalidDocument, OverflowError)
+"""What the driver raises, before anything is sent, for a document that it cannot encode or that is above
+MAX_DOCUMENT (which is an InvalidDocument too)."""
+MAX_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of a document; MongoDB's own limit."""
+MAX_MESSAGE = 48_000_000
+"""Bytes that the driver sends at once; MongoDB's own limit."""
 ATTEMPTS = 8
 """How often a transaction is tried."""
 T = TypeVar("T")
 
 __all__ = [
     "MAJORITY",
+    "MAX_DOCUMENT",
+    "MAX_MESSAGE",
+    "UNSENDABLE",
     "Binary",
     "Bson",
     "BulkWriteError",
@@ -70,6 +81,7 @@ __all__ = [
     "WriteOp",
     "away",
     "connect",
+    "encode",
     "guarded",
     "in_transaction",
     "is_transient",

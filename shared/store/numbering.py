@@ -18,9 +18,9 @@ from shared.documents import Document
 from shared.idempotency import RequestKey
 from shared.personal import personal_fields
 from shared.problems import AlreadyExists, Problem
-from shared.store.driver import BulkWriteError, away
+from shared.store.driver import UNSENDABLE, BulkWriteError, away
 from shared.store.grouping import Grouped
-from shared.store.writes import Write
+from shared.store.writes import Write, unsendable
 from shared.telemetry import current_traceparent, traced
 
 if TYPE_CHECKING:
@@ -101,7 +101,13 @@ class Numbering:
                 results[index] = error
         if not writes:
             return
-        failed_at, failure = await self._bulk([write for _, write in writes])
+        try:
+            failed_at, failure = await self._bulk([write for _, write in writes])
+        except UNSENDABLE:  # one of them, and so none was sent
+            if not (refused := unsendable([write for _, write in writes])):
+                raise
+            results.update({writes[place][0]: problem for place, problem in refused.items()})
+            return
         for index, write in writes[:failed_at]:
             self._store._committed([write])
             results[index] = write.document

@@ -14,8 +14,9 @@ from shared import idempotency
 from shared.documents import Document, Index
 from shared.idempotency import RequestKey
 from shared.personal import personal_fields, with_plaintext
-from shared.problems import AlreadyExists, NotFound, Problem, StaleVersion, VersionConflict
+from shared.problems import AlreadyExists, NotFound, NotStored, Problem, StaleVersion, VersionConflict
 from shared.store.driver import (
+    UNSENDABLE,
     Bson,
     BulkWriteError,
     Client,
@@ -29,7 +30,7 @@ from shared.store.driver import (
 )
 from shared.store.grouping import Grouped
 from shared.store.numbering import Numbering
-from shared.store.writes import Write, duplicate
+from shared.store.writes import Write, duplicate, unsendable
 from shared.telemetry import COMMIT_GROUP, COMMITS
 from shared.vault import Vault
 
@@ -258,6 +259,8 @@ class Store:
             raise write.problem(error.details["writeErrors"][0]) from error
         except DuplicateKeyError as error:
             raise duplicate(model, dict(error.details or {}), is_insert=write.is_insert) from error
+        except UNSENDABLE as error:
+            raise unsendable([write]).get(0, NotStored()) from error
 
     async def _prepare(self, document: D, answer: Callable[[D], A] | None) -> Write:
         request = idempotency.current()
@@ -308,7 +311,18 @@ class Store:
                 raise away() from error  # a primary stepped down: it is not known whether it will hold
             for failed in error.details["writeErrors"]:
                 results[failed["index"]] = writes[failed["index"]].problem(failed)
+        except UNSENDABLE:  # one of them, and so none was sent
+            return await self._write_others(model, writes, unsendable(writes))
         return results
+
+    async def _write_others(
+        self, model: type[Document], writes: list[Write], refused: Mapping[int, Exception]
+    ) -> list[Exception | None]:
+        others = [write for index, write in enumerate(writes) if index not in refused]
+        if len(others) == len(writes):
+            raise NotStored()
+        written = iter(await self._write_many(model, others) if others else [])
+        return [refused[index] if index in refused else next(written) for index in range(len(writes))]
 
     async def _load_many(self, model: type[Document], ids: list[str]) -> list[Bson | Exception | None]:
         cursor = self.collection(model).find({"_id": {"$in": list(set(ids))}})

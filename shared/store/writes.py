@@ -3,34 +3,72 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+
 from shared import idempotency
 from shared.clock import now
 from shared.documents import Document
 from shared.events import Event
 from shared.personal import personal_fields, plaintext
-from shared.problems import AlreadyExists, Problem, Unavailable, VersionConflict
-from shared.store.driver import Binary, Bson, InsertOne, UpdateOne, WriteOp
+from shared.problems import (
+    AlreadyExists,
+    EventTooLarge,
+    Full,
+    NotStored,
+    Problem,
+    Unavailable,
+    VersionConflict,
+)
+from shared.store.driver import (
+    MAX_DOCUMENT,
+    MAX_MESSAGE,
+    UNSENDABLE,
+    Binary,
+    Bson,
+    InsertOne,
+    UpdateOne,
+    WriteOp,
+    away,
+    encode,
+)
 from shared.telemetry import Origin, current_origin
 from shared.vault import Vault
 
 MAX_PENDING = 500
 """Events one document may have waiting: far below MongoDB's 16 MB, and a relay is never that late."""
+MAX_PENDING_SIZE = 2_000_000
+"""Characters (of at most 4 bytes) in their data."""
+MAX_EVENT = 256 * 1024
+"""Bytes of an event's data: Kafka takes 1 MiB with all that is around it, and what it refused would stand
+before all later events for ever."""
 _DUPLICATE_KEY = 11000
+_TOO_LARGE = {10334, 17419, 17420}
+"""MongoDB's codes for a document above MAX_DOCUMENT, before and after an update."""
+log = structlog.get_logger()
 
 
 def _entry(document: Document, version: int, index: int, event: Event, origin: Origin) -> Bson:
-    """An event as the outbox, the archive and the log keep it."""
+    """An event as the outbox, the archive and the log keep it. Raises EventTooLarge."""
+    data = event.model_dump_json(exclude_none=True)
+    if len(data) > MAX_EVENT // 4 and (size := len(data.encode())) > MAX_EVENT:
+        raise EventTooLarge(event=event.type, bytes=size, limit=MAX_EVENT)
     return {
         "id": f"{document.id}.{version}.{index}",
         "type": event.type,
         "subject": document.id,
         "sequence": version,
         "time": now(),
-        "data": event.model_dump_json(exclude_none=True),
+        "data": data,
         "division": event.division,
         "traceparent": origin[0],
         "cause": origin[1],
     }
+
+
+def _check_pending(outbox: Sequence[Bson]) -> None:
+    """Raises Unavailable when more events wait for the relay than a document can carry."""
+    if len(outbox) > MAX_PENDING or sum(len(entry["data"]) for entry in outbox) > MAX_PENDING_SIZE:
+        raise Unavailable("事件积压 / Too many events of this document wait for the relay")
 
 
 async def _sealed(document: Document, vault: Vault) -> Bson:
@@ -64,10 +102,9 @@ class Write:
     ) -> "Write":
         """Prepare to store `document`, and an answer with its request's key. `origins`: what each event it
         recorded comes from; None: all from what this task works for. Raises AlreadyExists when the key was
-        used on it before."""
+        used on it before, Full, EventTooLarge, Unavailable."""
+        document.check_bounds()
         version = document.version + 1
-        if len(document._stored.get("outbox", ())) + len(document.recorded) > MAX_PENDING:
-            raise Unavailable("事件积压 / Too many events of this document wait for the relay")
         answers = []
         if answer is not None:
             if any(a["key"] == answer["key"] for a in document._stored.get(idempotency.FIELD, ())):
@@ -79,6 +116,7 @@ class Write:
             _entry(document, version, index, event, origin)
             for index, (event, origin) in enumerate(zip(events, origins, strict=True))
         ]
+        _check_pending([*document._stored.get("outbox", ()), *outbox])
         fields = document.clear_fields() | await _sealed(document, vault) | {"version": version}
         return cls(document, fields, outbox, answers)
 
@@ -92,11 +130,17 @@ class Write:
         `upsert` turns a version conflict into a duplicate `_id` with its own place in the batch, and
         so into its own caller's answer: an update that matches nothing would not be told apart.
         """
-        document = self.document
         if self.is_insert:
-            stored = {"_id": document.id, **self._fields, "outbox": self._outbox}
-            return InsertOne(stored | ({idempotency.FIELD: self._answers} if self._answers else {}))
-        known = document._stored
+            return InsertOne(self._content())
+        same = {"_id": self.document.id, "version": self.document.version}
+        return UpdateOne(same, self._content(), upsert=True)
+
+    def _content(self) -> Bson:
+        """The document, or the update, as it is sent."""
+        if self.is_insert:
+            stored = {"_id": self.document.id, **self._fields, "outbox": self._outbox}
+            return stored | ({idempotency.FIELD: self._answers} if self._answers else {})
+        known = self.document._stored
         changed = {
             name: value for name, value in self._fields.items() if name not in known or known[name] != value
         }
@@ -104,7 +148,14 @@ class Write:
         pushes = {"outbox": self._outbox, idempotency.FIELD: self._answers}
         if push := {name: {"$each": values} for name, values in pushes.items() if values}:
             update["$push"] = push
-        return UpdateOne({"_id": document.id, "version": document.version}, update, upsert=True)
+        return update
+
+    def size(self) -> int:
+        """Bytes that are sent; -1 for what cannot be encoded at all."""
+        try:
+            return len(encode(self._content()))
+        except UNSENDABLE:
+            return -1
 
     def done(self) -> None:
         """The write was acknowledged: the document is at its new version, its events are committed."""
@@ -118,9 +169,25 @@ class Write:
 
     def problem(self, error: dict[str, Any]) -> Exception:
         """What a write error of the batch means for this document's caller."""
-        if error.get("code") != _DUPLICATE_KEY:
-            return RuntimeError(f"write refused with code {error.get('code')}")
-        return duplicate(type(self.document), error, is_insert=self.is_insert)
+        code = error.get("code")
+        if code == _DUPLICATE_KEY:
+            return duplicate(type(self.document), error, is_insert=self.is_insert)
+        log.error("write refused", collection=self.document.collection, code=code)
+        if code in _TOO_LARGE or "too large" in error.get("errmsg", ""):  # of an insert it is any bad value
+            return Full(what="document", most=MAX_DOCUMENT)
+        return NotStored(code=code)
+
+
+def unsendable(writes: Sequence[Write]) -> dict[int, Exception]:
+    """Of a group that the driver would not send: whose fault it was, by their place, and what they are told.
+
+    Raises Unavailable for a group so large that a part of it may have gone out.
+    """
+    sizes = [write.size() for write in writes]
+    fault = {index: size for index, size in enumerate(sizes) if not 0 <= size <= MAX_DOCUMENT}
+    if sum(sizes) - sum(fault.values()) > MAX_MESSAGE:
+        raise away()
+    return {i: writes[i].problem({"code": 10334 if size > 0 else "encoding"}) for i, size in fault.items()}
 
 
 def duplicate(model: type[Document], error: dict[str, Any], *, is_insert: bool) -> Problem:

@@ -17,7 +17,7 @@ from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
 from shared.deadlines import Deadline
-from shared.documents import Document, Index
+from shared.documents import Document, Index, Most
 from shared.events import Event
 from shared.host import Host
 from shared.personal import Personal
@@ -80,7 +80,7 @@ class Account(Document):
 
 class Statement(Document):
     collection = "statements"
-    entries: list[int] = Field(default_factory=list)
+    entries: Annotated[list[int], Most(100_000)] = Field(default_factory=list)
     """Sequences of the account's events, in the order they took effect."""
     amount: int = 0
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from shared.contracts.notifier import ContactForgotten
-from shared.documents import Document, Index
+from shared.documents import Document, Index, Most
 from shared.personal import PersonId
 from shared.problems import NotFound
 
@@ -26,9 +26,9 @@ class Message(Document):
     template: str
     kind: str = ""
     """What readers may sort messages by."""
-    said: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    said: Annotated[dict[str, tuple[str, str]], Most(8)] = Field(default_factory=dict)
     """Language -> title and text."""
-    facts: dict[str, Any] = Field(default_factory=dict)
+    facts: Annotated[dict[str, Any], Most(64)] = Field(default_factory=dict)
     """Of messages from before the words were kept: what they are made from."""
     at: datetime
     """When the event happened, UTC."""

@@ -1,13 +1,16 @@
 """A campaign: the text that households pledge, in versions, and the window in which they may."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel
 
 from shared.contracts.pledges import CampaignAnnounced
-from shared.documents import Document
+from shared.documents import Document, Most
 from shared.problems import InvalidRequest, Problem
+
+MOST_TEXTS = 100
+"""Versions of a text: each is shown with the campaign, and a pledge counts for each."""
 
 
 class OutsideWindow(Problem):
@@ -38,7 +41,7 @@ class Campaign(Document):
     collection: ClassVar[str] = "campaigns"
 
     title: str
-    texts: list[PledgeText]
+    texts: Annotated[list[PledgeText], Most(MOST_TEXTS)]
     opens_at: datetime
     closes_at: datetime
 

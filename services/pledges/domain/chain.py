@@ -1,7 +1,7 @@
 """A chain (接龙): how far a community has come in a campaign, and the milestones on the way."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -13,7 +13,9 @@ from shared.contracts.pledges import (
     PledgeWithdrawn,
 )
 from shared.divisions import households
-from shared.documents import Day, Document, Index
+from shared.documents import Day, Document, Index, Most
+
+from .campaign import MOST_TEXTS
 
 HOUSEHOLD_STEPS = (1, 10, 50, 100)
 COVERAGE_STEPS = tuple(range(10, 101, 10))
@@ -43,10 +45,12 @@ class Chain(Document):
     """Serials given out."""
     counted: int = 0
     """Pledges in force."""
-    by_text: dict[str, int] = Field(default_factory=dict)
-    households_steps: list[int] = Field(default_factory=list)
-    coverage_steps: list[int] = Field(default_factory=list)
-    milestone_days: list[Day] = Field(default_factory=list)
+    by_text: Annotated[dict[str, int], Most(MOST_TEXTS)] = Field(default_factory=dict)
+    households_steps: Annotated[list[int], Most(len(HOUSEHOLD_STEPS))] = Field(default_factory=list)
+    coverage_steps: Annotated[list[int], Most(len(COVERAGE_STEPS))] = Field(default_factory=list)
+    milestone_days: Annotated[list[Day], Most(len(HOUSEHOLD_STEPS) + len(COVERAGE_STEPS))] = Field(
+        default_factory=list
+    )
     """The day of each, in the order they were reached."""
 
     @classmethod

@@ -12,7 +12,7 @@ from shared.days import day_bounds
 from shared.divisions import CITY
 from shared.documents import Day, Document, Index
 from shared.problems import Problem
-from shared.workflow import Move, Transition, Workflow
+from shared.workflow import History, Move, Workflow
 
 from .pledge import COUNTED, VERIFIED
 from .reasons import Why
@@ -98,7 +98,7 @@ class Invalidation(Document):
     after: str = ""
     """The id of the last pledge looked at: where a restart goes on."""
     state: InvalidationState = PREPARED
-    history: list[Transition] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
 
     @classmethod
     def prepared(cls, condition: Condition, matched: int, reason: Why, by: str, now: datetime) -> Self:

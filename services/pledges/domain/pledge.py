@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -20,10 +20,10 @@ from shared.contracts.pledges import (
     SignerRole,
 )
 from shared.days import local_day
-from shared.documents import Day, Document, Index
+from shared.documents import Day, Document, Index, Most
 from shared.personal import Personal, PersonId
 from shared.problems import Problem, TooManyRequests
-from shared.workflow import Move, Transition, Workflow
+from shared.workflow import History, Move, Workflow
 
 from .campaign import Campaign
 from .identity import Keys
@@ -36,6 +36,8 @@ WRONG_CODES = 5
 """Wrong codes after which a new one must be asked for."""
 RESEND = (Limit(1, timedelta(minutes=1)), Limit(5, timedelta(days=1)))
 """How often a code is sent for one form."""
+CODES_KNOWN = max(limit.most for limit in RESEND)
+"""As many of the last codes as the limits look back at."""
 
 
 class PledgeState(StrEnum):
@@ -136,17 +138,17 @@ class Pledge(Document):
     form_number: int
     """Counts the forms of one phone. Two that come at the same instant cannot have the same number, on
     any number of replicas, so that the second is held against the limits with the first."""
-    identities: list[str]
+    identities: Annotated[list[str], Most(4)]
     role: SignerRole
     members: int
     created_at: datetime
     """When the form was handed in and consent was given."""
     state: PledgeState = PENDING
-    history: list[Transition] = Field(default_factory=list)
-    held: list[str] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
+    held: Annotated[list[str], Most(8)] = Field(default_factory=list)
     """Why a reviewer must look before it counts."""
     code_key: str = ""
-    code_times: list[datetime] = Field(default_factory=list)
+    code_times: Annotated[list[datetime], Most(CODES_KNOWN)] = Field(default_factory=list)
     wrong_codes: int = 0
     serial: int = 0
     token: str = ""
@@ -189,7 +191,7 @@ class Pledge(Document):
         if wait := max(limit.wait(self.code_times, now) for limit in RESEND):
             raise TooManyRequests(wait, "验证码发送过于频繁 / A code was just sent")
         self.code_key, self.wrong_codes = code_key, 0
-        self.code_times = [*self.code_times, now]
+        self.code_times = [*self.code_times, now][-CODES_KNOWN:]
         self.record(
             PledgeCodeIssued(
                 division=self.division,

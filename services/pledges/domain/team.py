@@ -12,7 +12,7 @@ from shared.days import local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Problem
-from shared.workflow import Move, Transition, Workflow
+from shared.workflow import History, Move, Workflow
 
 from .reasons import Why
 
@@ -107,7 +107,7 @@ class Talk(Document):
     attendees: int | None = None
     held_day: Day | None = None
     state: TalkState = SCHEDULED
-    history: list[Transition] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
 
     @classmethod
     def scheduled(

@@ -13,7 +13,7 @@ from shared.days import local_day
 from shared.documents import Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Problem
-from shared.workflow import Move, Transition, Workflow
+from shared.workflow import History, Move, Workflow
 
 from .referral import Referral
 
@@ -103,7 +103,7 @@ class Grant(Document):
     at: datetime
     until: datetime
     state: GrantState = OPEN
-    history: list[Transition] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
     overdue: bool = False
     deadline: datetime | None = None
     """Until when it must be reviewed."""

@@ -12,7 +12,7 @@ from shared.days import day_bounds, local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import InvalidRequest, Problem
-from shared.workflow import Transition
+from shared.workflow import History
 
 from .departments import DEPARTMENTS
 from .states import REFERRAL, ReferralState, Urgency, Why
@@ -92,7 +92,7 @@ class Referral(Document):
     requested_at: datetime
     urgency: Urgency = Urgency.ROUTINE
     state: ReferralState = ReferralState.REQUESTED
-    history: list[Transition] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
     open: bool = True
     bed: int = 0
     slot_id: str = ""

@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.contracts.referrals import Department, SlotMoved
 from shared.documents import Document, Index
 from shared.problems import InvalidRequest, Problem
-from shared.workflow import Move, Transition, Workflow
+from shared.workflow import History, Move, Workflow
 
 from .states import COORDINATOR, DEPARTMENT, Why
 
@@ -29,7 +29,7 @@ OPEN, BOOKED = SlotState.OPEN, SlotState.BOOKED
 SLOT = Workflow(
     moves={
         "book": Move((OPEN,), BOOKED),
-        "release": Move((BOOKED,), OPEN),
+        "release": Move((BOOKED,), OPEN, always=True),
         "use": Move((BOOKED,), SlotState.USED),
         "withdraw": Move((OPEN, BOOKED), SlotState.WITHDRAWN),
         "pass": Move((OPEN,), SlotState.PASSED),
@@ -80,7 +80,7 @@ class Slot(Document):
     """Where to meet: told to those who are to come, and never published."""
     referral_id: str = ""
     state: SlotState = OPEN
-    history: list[Transition] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
     deadline: datetime | None = None
 
     @classmethod

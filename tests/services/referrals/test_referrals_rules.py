@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from services.referrals.domain.referral import FIRST_DELAY, Referral, queue_key
 from services.referrals.domain.states import REFERRAL, ReferralState, Urgency, Why
 from shared.contracts.referrals import ENDED, RUNNING, Department, Step
-from shared.problems import InvalidRequest
-from shared.workflow import IllegalMove
+from shared.problems import Full, InvalidRequest
+from shared.workflow import MOST_STEPS, IllegalMove
 
 NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
 TODAY = date(2020, 3, 8)
@@ -118,3 +118,32 @@ def test_a_delay_lies_between_the_epidemic_and_today(since: date) -> None:
 def test_others_are_told_which_states_run_and_which_have_ended() -> None:
     assert set(RUNNING) == set(REFERRAL.queues)
     assert set(ENDED) == REFERRAL.terminal
+
+
+def test_a_history_that_is_full_leaves_what_ends_it_and_what_gives_back() -> None:
+    referral = a_referral()
+    referral.triage(Urgency.ROUTINE, NOW, "c")
+    while len(referral.history) < MOST_STEPS:
+        referral.accept(None, None, NOW, "d")
+        if len(referral.history) < MOST_STEPS:
+            referral.hold(Why.OTHER, TODAY + timedelta(days=1), NOW, "c")
+            referral.resume(NOW, "c")
+    with pytest.raises(Full) as refused:
+        referral.offer_bed(1, TODAY, NOW, "d")
+    assert (refused.value.status, refused.value.facts) == (409, {"what": "history", "most": MOST_STEPS})
+    assert (referral.state, referral.bed) == (ReferralState.ACCEPTED, 0)
+    referral.check_bounds()
+    referral.erase(NOW, "patient")
+    assert (referral.state, referral.patient_key) == (ReferralState.CANCELLED, "")
+    referral.check_bounds()
+
+
+def test_a_bed_is_given_back_with_a_full_history_too() -> None:
+    referral = a_referral()
+    referral.triage(Urgency.ROUTINE, NOW, "c")
+    referral.accept(None, None, NOW, "d")
+    referral.offer_bed(1, TODAY, NOW, "d")
+    referral.history = [*referral.history, *referral.history * MOST_STEPS][:MOST_STEPS]
+    referral.return_offer(Why.PATIENT_ASKED, NOW, "c")
+    assert (referral.state, referral.bed) == (ReferralState.ACCEPTED, 0)
+    referral.check_bounds()
