@@ -9,7 +9,11 @@ from .domain.chain import Chain
 chains = Consumer("pledges.chains")
 
 
-@chains.on(PledgeSigned)
+def _chain(event: PledgeSigned | PledgeWithdrawn | PledgeInvalidated) -> tuple[type[Chain], str]:
+    return Chain, event.chain_id
+
+
+@chains.on(PledgeSigned, loads=_chain)
 async def lengthen_chain(event: PledgeSigned, tx: Transaction) -> None:
     """A household joined its community's chain."""
     chain = await tx.load(Chain, event.chain_id) or Chain.begun(event)
@@ -17,13 +21,13 @@ async def lengthen_chain(event: PledgeSigned, tx: Transaction) -> None:
     tx.save(chain)
 
 
-@chains.on(PledgeWithdrawn)
+@chains.on(PledgeWithdrawn, loads=_chain)
 async def shorten_after_withdrawal(event: PledgeWithdrawn, tx: Transaction) -> None:
     """A household left its community's chain."""
     await _shorten(event, tx)
 
 
-@chains.on(PledgeInvalidated)
+@chains.on(PledgeInvalidated, loads=_chain)
 async def shorten_after_invalidation(event: PledgeInvalidated, tx: Transaction) -> None:
     """A household was struck out of its community's chain."""
     await _shorten(event, tx)

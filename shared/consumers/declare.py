@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.documents import Index
+from shared.documents import Document, Index
 from shared.events import Event
 
 if TYPE_CHECKING:
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Event)
 Handler = Callable[[Any, "Transaction"], Awaitable[None]]
+Loads = Callable[[Any], tuple[type[Document], str]]
+"""Names the document that the handler of an event will load: class and id."""
 
 
 class Consumer:
@@ -34,13 +36,17 @@ class Consumer:
         self.followed = frozenset(followed)
         self.opens_personal = opens_personal
         self.handlers: dict[type[Event], Handler] = {}
+        self.loads: dict[type[Event], Loads] = {}
 
     def on(
-        self, *events: type[E]
+        self, *events: type[E], loads: Loads | None = None
     ) -> Callable[
         [Callable[[E, "Transaction"], Awaitable[None]]], Callable[[E, "Transaction"], Awaitable[None]]
     ]:
-        """`@consumer.on(PledgeSigned)`: handle an event. The handler succeeds or raises, no more."""
+        """`@consumer.on(PledgeSigned)`: handle an event. The handler succeeds or raises, no more.
+
+        `loads`: which document it will `tx.load`; those of a batch are then read with one query per class.
+        """
 
         def register(
             handler: Callable[[E, "Transaction"], Awaitable[None]],
@@ -49,6 +55,8 @@ class Consumer:
                 if event in self.handlers:
                     raise TypeError(f"{self.group} handles {event.type} twice")
                 self.handlers[event] = handler
+                if loads:
+                    self.loads[event] = loads
             return handler
 
         return register

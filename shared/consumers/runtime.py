@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import structlog
@@ -19,7 +19,7 @@ from shared.consumers.declare import Consumer
 from shared.consumers.parking import Parking, envelope_of
 from shared.consumers.tables import prepare_tables
 from shared.consumers.transaction import Transaction
-from shared.documents import Index
+from shared.documents import Document, Index
 from shared.events import Envelope, Event, Undecodable, decode
 from shared.log.interface import Log, Slice, Subscription
 from shared.store.driver import Bson, PyMongoError, Session, is_transient, transaction
@@ -163,6 +163,7 @@ class Runtime:
         parked: list[tuple[Envelope, str | None]] = []
         async with transaction(self.store.client) as session:
             tx = Transaction(self.store, session, self.consumer, self.cursors.generation)
+            await tx.preload(self._wanted(decoded))
             async with self._in_time(failed):
                 for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
                     if index and time.monotonic() > ends:
@@ -182,6 +183,18 @@ class Runtime:
             await self._batches.insert_one(self._batch(slices, now()), session=session)
         self._announce(slices, tx)
         return rest
+
+    def _wanted(self, events: Sequence[Event | Undecodable | None]) -> dict[type[Document], set[str]]:
+        """The documents that handlers say they will load."""
+        wanted: dict[type[Document], set[str]] = {}
+        for event in events:
+            loads = self.consumer.loads.get(type(event))  # type: ignore[arg-type]  # None has none
+            if loads is None:
+                continue
+            with suppress(AttributeError, TypeError):  # its handler will run into it, and it is parked
+                model, document_id = loads(event)
+                wanted.setdefault(model, set()).add(document_id)
+        return wanted
 
     @asynccontextmanager
     async def _in_time(self, failed: dict[str, str]) -> AsyncIterator[None]:

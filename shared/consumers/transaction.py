@@ -54,6 +54,9 @@ class Transaction:
         self._rows: dict[tuple[Table, RowId], Row] = {}
         self._documents: dict[tuple[type[Document], str], tuple[Document, list[Origin]]] = {}
         """With what each event they recorded comes from."""
+        self._loaded: dict[tuple[type[Document], str], Bson | None] = {}
+        """What was read for the whole batch; None: there is no such document."""
+        self._created: dict[type[Document], dict[str, WriteOp]] = {}
         self._scratch: list[Callable[[], None]] = []
 
     @property
@@ -96,8 +99,9 @@ class Transaction:
         key = (model, document_id)
         if key in self._documents:
             return self._documents[key][0].clone()  # type: ignore[return-value]
-        collection = self._store.collection(model)
-        stored = await collection.find_one({"_id": document_id}, session=self._session)
+        if key not in self._loaded:
+            await self.preload({model: {document_id}})
+        stored = self._loaded[key]
         return None if stored is None else model.of_stored(stored)
 
     def save(self, document: Document) -> None:
@@ -112,7 +116,23 @@ class Transaction:
 
         self._scratch.append(effect)
 
+    async def create(self, document: Document) -> None:
+        """Make a document, with the events it recorded, unless there is one with its id: that one stays as it
+        is, so a replay makes nothing twice. It cannot be loaded in the same batch."""
+        write = await Write.of(document, self._store.vault, None, [current_origin()] * len(document.recorded))
+        operation = write.once()
+        self._scratch.append(
+            lambda: self._created.setdefault(type(document), {}).update({document.id: operation})
+        )
+
     # ── what the runtime uses ────────────────────────────────────────────────────────────────────
+
+    async def preload(self, wanted: Mapping[type[Document], Collection[str]]) -> None:
+        """Read documents for what is to come, one query per class."""
+        for model, ids in wanted.items():
+            found = self._store.collection(model).find({"_id": {"$in": list(ids)}}, session=self._session)
+            self._loaded |= dict.fromkeys((model, document_id) for document_id in ids)
+            self._loaded |= {(model, stored["_id"]): stored async for stored in found}
 
     def keep(self) -> None:
         """The handler returned: its effects belong to the batch."""
@@ -135,7 +155,7 @@ class Transaction:
             operations = [row.operation(row_id) for row_id, row in rows.items()]
             collection = self._store.database[table_of(table, self._generation)]
             await collection.bulk_write(operations, ordered=False, session=self._session)
-        by_model: dict[type[Document], list[WriteOp]] = {}
+        by_model = {model: list(created.values()) for model, created in self._created.items()}
         for document, origins in self._documents.values():
             write = await Write.of(document, self._store.vault, None, origins)
             by_model.setdefault(type(document), []).append(write.operation())
@@ -155,7 +175,7 @@ class Transaction:
     @property
     def models(self) -> set[type[Document]]:
         """The classes of the documents that the batch commits: the relay must look at them."""
-        return {model for model, _ in self._documents}
+        return {model for model, _ in self._documents} | self._created.keys()
 
     def _row(self, table: Table, row_id: RowId) -> Row:
         key = (table, row_id)

@@ -157,6 +157,11 @@ class Write:
         except UNSENDABLE:
             return -1
 
+    def once(self) -> WriteOp:
+        """Insert a new document, unless there is one with its id."""
+        stored = {**self._fields, "outbox": self._outbox}
+        return UpdateOne({"_id": self.document.id}, {"$setOnInsert": stored}, upsert=True)
+
     def done(self) -> None:
         """The write was acknowledged: the document is at its new version, its events are committed."""
         document = self.document
