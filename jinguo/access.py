@@ -12,9 +12,9 @@ PATH = Path("docs/access.md")
 HEAD = f"""# Who may call what
 
 Written by `jinguo access` from the rules that stand in the routes' signatures; `make check` refuses a copy
-that is not current. ● the role may call; what it reaches is narrowed by its scope: officers and workers by
-their division, clinicians by their department, residents by who they are (the referral dashboard is of all
-counties for all who may see it). 公开 is open to the public.
+that is not current. ● the role may call (◉: who has signed in within five minutes); what it reaches is
+narrowed by its scope: officers and workers by their division, clinicians by their department, residents by
+who they are (the referral dashboard is of all counties for all who may see it). 公开 is open to the public.
 
 Beside the services: `/me` and `/me/erase` ask every service in the caller's name, under the rules below.
 `/health/*`, `/metrics` and `/*/docs` are open, metrics not through the gateway. `/issuer/*` gives anybody a
@@ -46,7 +46,8 @@ def document() -> str:
 def _row(method: str, path: str, rule: Rule | None) -> list[str]:
     if rule is None:
         raise LookupError(f"{method} {path} does not say who may call it")
-    return [method, f"`{path}`", *("●" if role in rule.roles else "" for role in Role), rule.why]
+    mark = "◉" if rule.fresh else "●"
+    return [method, f"`{path}`", *(mark if role in rule.roles else "" for role in Role), rule.why]
 
 
 def write() -> None:

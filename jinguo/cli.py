@@ -117,6 +117,7 @@ def token(
     department: Annotated[str | None, typer.Option(help="The hospital department")] = None,
     phone: Annotated[str | None, typer.Option(help="A resident's verified phone")] = None,
     subject: Annotated[str | None, typer.Option(help="Who they are, where that matters")] = None,
+    signed_in: Annotated[int, typer.Option(help="So many seconds ago they signed in", min=0)] = 0,
     url: Annotated[str | None, typer.Option(help="Where the platform answers")] = None,
 ) -> None:
     """The token of a made-up person from the local issuer, for trying things out."""
@@ -124,7 +125,7 @@ def token(
 
     scopes = {"org": org, "division": division, "department": department, "phone": phone, "subject": subject}
     try:
-        print(_run(fetch(url or settings().public_url, Person(role=role, **scopes))))
+        print(_run(fetch(url or settings().public_url, Person(role=role, signed_in=signed_in, **scopes))))
     except NoToken as error:
         raise _fail(error) from None
 

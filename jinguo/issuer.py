@@ -8,7 +8,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import httpx
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from jwt.algorithms import get_default_algorithms
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -50,6 +50,8 @@ class Person(BaseModel):
     phone: str | None = None
     subject: str | None = None
     """None: one person for each role, org unit and department."""
+    signed_in: Annotated[int, Field(ge=0)] = 0
+    """So many seconds ago they signed in."""
 
     def claims(self) -> dict[str, Any]:
         """What the token says. Raises LookupError for an org unit that is none."""
@@ -117,6 +119,7 @@ class LocalIssuer:
         """A signed token; `changes` replace claims, None takes one out."""
         at = int(time.time())
         standard = {"iss": self.url, "aud": self.audience, "iat": at, "exp": at + SECONDS, "jti": new_id()}
+        standard["auth_time"] = at - person.signed_in
         claims = {k: v for k, v in (standard | person.claims() | changes).items() if v is not None}
         return jwt.encode(
             claims, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.kid}
@@ -140,6 +143,7 @@ class LocalIssuer:
                 "token_endpoint": f"{self.url}/token",
                 "grant_types_supported": ["client_credentials"],
                 "id_token_signing_alg_values_supported": [self.key.algorithm],
+                "claims_supported": ["sub", "roles", "phone_number", "phone_number_verified", "auth_time"],
                 LOCAL_ISSUER: True,
             }
         )
@@ -148,14 +152,20 @@ class LocalIssuer:
         return JSONResponse({"keys": [self.key.jwk]})
 
     async def _token(self, request: Request) -> JSONResponse:
-        """A token for whoever the form describes; without a role, for another city system."""
+        """A token for whoever the form describes; without a role, for another city system.
+
+        `max_age`: whoever signed in longer ago has to sign in again, which made-up people do at once.
+        """
         given = dict(parse_qsl((await request.body()).decode()))
         if given.pop("grant_type", "") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         client = given.pop("client_id", "")
         given.pop("client_secret", None)
+        max_age = given.pop("max_age", "")
         try:
             person = Person.model_validate({"role": Role.SYSTEM, "subject": client or None} | given)
+            if max_age.isdigit() and person.signed_in > int(max_age):
+                person.signed_in = 0
             token = self.token(person)
         except (ValidationError, LookupError) as error:
             return JSONResponse({"error": "invalid_request", "error_description": str(error)}, 400)

@@ -51,7 +51,8 @@ class Me:
             raise Unavailable(answered=sorted(came))
         refused = [answer for answer in came.values() if answer.status_code in PASSED_ON]
         if refused:
-            kept = {"WWW-Authenticate": "Bearer"} if refused[0].status_code == 401 else {}
+            challenge = refused[0].headers.get("WWW-Authenticate")
+            kept = {"WWW-Authenticate": challenge} if challenge else {}
             return JSONResponse(refused[0].json(), refused[0].status_code, kept, problems.MEDIA_TYPE)
         return JSONResponse({service: answer.json() for service, answer in came.items()})
 

@@ -16,6 +16,7 @@ from shared.divisions import CITY
 from shared.idempotency import ADMITTED, CALLER
 from shared.identity import Caller, Identity, Role, Unauthenticated
 from shared.problems import Problem
+from shared.proofs import check_fresh
 from shared.rates import Rates
 from shared.security_log import Kind
 
@@ -34,11 +35,15 @@ class Forbidden(Problem):
 
 
 class Rule:
-    """Who may call a route. `roles`: any of them; none at all: open to the public, because of `why`."""
+    """Who may call a route. `roles`: any of them; none at all: open to the public, because of `why`.
 
-    def __init__(self, roles: frozenset[Role], why: str = "") -> None:
+    `fresh`: only who has just signed in.
+    """
+
+    def __init__(self, roles: frozenset[Role], why: str = "", *, fresh: bool = False) -> None:
         self.roles = roles
         self.why = why
+        self.fresh = fresh
 
 
 class _Roles(Rule):
@@ -50,6 +55,8 @@ class _Roles(Rule):
         request.scope[security_log.CALLER] = caller.id
         if not (acting := caller.roles & self.roles):
             raise Forbidden(needed=sorted(self.roles))
+        if self.fresh:
+            check_fresh(caller)
         request.scope[CALLER], request.scope[ADMITTED] = caller.id, True
         if acting != {Role.RESIDENT}:
             request.scope[security_log.ROLE] = "+".join(sorted(acting))
@@ -98,9 +105,12 @@ class _Anyone(Rule):
         await rates.check(blind(f"caller|{caller.id}"), share)
 
 
-def may(*roles: Role) -> Any:
-    """The rule of a route that callers with any of these roles may use. Raises 401 and 403 problems."""
-    return Depends(_Roles(frozenset(roles)))
+def may(*roles: Role, fresh: bool = False) -> Any:
+    """The rule of a route that callers with any of these roles may use. Raises 401 and 403 problems.
+
+    `fresh`: they must have signed in a few minutes ago; for what cannot be undone.
+    """
+    return Depends(_Roles(frozenset(roles), fresh=fresh))
 
 
 def anyone(why: str) -> Any:

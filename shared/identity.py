@@ -8,6 +8,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -63,6 +64,8 @@ class Caller:
     """The hospital department of a clinician."""
     phone: str | None = None
     """A resident's phone, where the issuer has verified it."""
+    signed_in_at: datetime | None = None
+    """When they last proved to the issuer who they are (`auth_time`); None where it does not say."""
 
 
 class Unauthenticated(Problem):
@@ -132,6 +135,7 @@ class Identity:
             division=_division(_at(claims, named.oidc_division_claim)),
             department=_at(claims, named.oidc_department_claim),
             phone=claims.get("phone_number") if claims.get("phone_number_verified") is True else None,
+            signed_in_at=_instant(claims.get("auth_time")),
         )
 
     async def check(self) -> None:
@@ -159,6 +163,16 @@ def _division(claimed: Any) -> str | None:
     try:
         return division(claimed).code if isinstance(claimed, str) else None
     except LookupError:
+        return None
+
+
+def _instant(claimed: Any) -> datetime | None:
+    """Seconds since 1970, as OpenID Connect gives instants; None for what is none."""
+    if isinstance(claimed, bool) or not isinstance(claimed, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(claimed, UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 

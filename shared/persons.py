@@ -22,6 +22,7 @@ from shared.store.store import Store
 from shared.views import normal_phone
 
 Resident = Annotated[Caller, may(Role.RESIDENT)]
+FreshResident = Annotated[Caller, may(Role.RESIDENT, fresh=True)]
 Records = dict[str, list[dict[str, Any]]]
 """By kind (the collection's name): the documents, opened."""
 
@@ -97,7 +98,7 @@ def router(data: PersonalData) -> APIRouter:
         return [HeldView(**held._asdict()) for held in await data.held(store, caller)]
 
     @routes.post("/erase", summary="删除本人信息 / Erase me")
-    async def erase(caller: Resident, store: StoreDep) -> list[ErasureView]:
+    async def erase(caller: FreshResident, store: StoreDep) -> list[ErasureView]:
         found = await data.held(store, caller)
         return [await _erase(store, data, held) for held in found if not held.kept]
 

@@ -9,7 +9,7 @@ from shared.clock import now
 from shared.documents import Document
 from shared.personal import PersonId
 from shared.persons import Held, PersonalData, phone_of
-from shared.store.driver import Bson
+from shared.proofs import proven_since
 from shared.store.store import Store
 
 from .domain.checkin import CheckIn
@@ -26,13 +26,16 @@ _KEYS = {"phone_key", "identities", "code_key", "signing_key"}
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
-    """Everything under the caller's verified phone."""
-    phone = phone_of(caller)
-    if phone is None:
+    """What is under the caller's verified phone, while that stands for who proved it by a code."""
+    if (phone := phone_of(caller)) is None:
         return []
     key = {"phone_key": phone_key(store.vault.blind_index, phone)}
+    found = [await _of_member(store, member) for member in await store.select(Member, key, limit=MOST)]
+    pledges, since = await store.select(Pledge, key, limit=MOST), proven_since()
+    proven = [p for p in pledges if p.phone_proven_at is not None and p.phone_proven_at > since]
     entries = await store.select(ListEntry, key)
-    return await _found(store, key, key) + [_listed(entry) for entry in entries]
+    found += [await of_pledge(store, pledge) for pledge in proven]
+    return found + [_listed(entry) for entry in entries]
 
 
 def _listed(entry: ListEntry) -> Held:
@@ -43,17 +46,16 @@ def _listed(entry: ListEntry) -> Held:
 
 async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:
     """What there is of some persons."""
-    return await _found(store, {"signer": {"$in": persons}}, {"person": {"$in": persons}})
-
-
-async def _found(store: Store, pledges: Bson, members: Bson) -> list[Held]:
+    pledges = await store.select(Pledge, {"signer": {"$in": persons}}, limit=MOST)
+    members = await store.select(Member, {"person": {"$in": persons}}, limit=MOST)
     return [
-        *[await of_pledge(store, pledge) for pledge in await store.select(Pledge, pledges, limit=MOST)],
-        *[
-            Held(member.person, {"members": [await _opened(store, member)]})
-            for member in await store.select(Member, members, limit=MOST)
-        ],
+        *[await of_pledge(store, pledge) for pledge in pledges],
+        *[await _of_member(store, member) for member in members],
     ]
+
+
+async def _of_member(store: Store, member: Member) -> Held:
+    return Held(member.person, {"members": [await _opened(store, member)]})
 
 
 async def of_pledge(store: Store, pledge: Pledge) -> Held:

@@ -113,9 +113,14 @@ async def test_whom_a_restored_backup_brought_back_is_erased_again_by_every_serv
         async with httpx.AsyncClient(base_url=url, timeout=30, headers=bearer(url) | SIGNING) as http:
             campaign = (await http.post("/pledges/campaigns", json=a_campaign())).json()["id"]
             form = a_form(1) | {"phone": phone}
-            assert (await http.post(f"/pledges/campaigns/{campaign}/pledges", json=form)).is_success
+            signed = await http.post(f"/pledges/campaigns/{campaign}/pledges", json=form)
             hers = bearer(url, Role.RESIDENT, None, subject="patient-1", phone=f"+86{phone}")
             assert (await http.post("/referrals/referrals", json=a_request(), headers=hers)).is_success
+            assert await settled(platform, 60)
+            pledge = signed.json()["id"]
+            [sent] = (await http.get("/notifier/outgoing.json", params={"pledge_id": pledge})).json()
+            verify = f"/pledges/signings/{pledge}/verify"
+            assert (await http.post(verify, json={"code": sent["code"]})).is_success
             assert await settled(platform, 60)
             backup = await everything(platform)
             assert (await http.post("/me/erase", headers=hers)).is_success

@@ -17,9 +17,9 @@ import yaml
 from issuing import Issuing
 from prometheus_client import REGISTRY
 from running import a_request
+from whole_city import running_city
 
 from jinguo.access import routes
-from jinguo.services import SERVICES
 from shared import security_log
 from shared.host import Host
 from shared.identity import ProductionRefused, Role
@@ -73,17 +73,8 @@ async def http(
     mongodb_uri: str, tmp_path: Path, issuer: Issuing, lines: Lines
 ) -> AsyncIterator[httpx.AsyncClient]:
     """All services; `lines` first, so that the start is seen."""
-    settings = settings_of(mongodb_uri, tmp_path, issuer, public_requests_per_minute=3)
-    host = Host(SERVICES, settings, alone=True)
-    transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
-    try:
-        await host.start()
-        async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as client:
-            yield client
-    finally:
-        for name in (*(service.name for service in SERVICES), "log", "vault", "rates"):
-            await host.client.drop_database(f"{settings.database_prefix}_{name}")
-        await host.stop()
+    async with running_city(mongodb_uri, tmp_path, issuer, public_requests_per_minute=3) as city:
+        yield city.http
 
 
 async def test_all_that_matters_is_a_line_with_a_hash_a_template_and_a_reason_and_nothing_personal(

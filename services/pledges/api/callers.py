@@ -1,5 +1,6 @@
 """Who may do what here, in the field's words; each route says which of these it is for."""
 
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header
@@ -10,6 +11,7 @@ from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, rea
 from shared.divisions import CITY
 from shared.persons import phone_of
 from shared.problems import NotFound
+from shared.proofs import SignInAgain, check_fresh, proven_since
 from shared.service import StoreDep
 from shared.store.store import Store
 
@@ -41,16 +43,36 @@ class Proof(NamedTuple):
 
     signing_key: str
     phone_key: str
+    since: datetime
+    """A phone that was proven before may be somebody else's by now."""
 
 
 async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None) -> Proof:
     phone = phone_of(caller) if caller else None
     blind = store.vault.blind_index
-    return Proof(signing_key(blind, given) if given else "", phone_key(blind, phone) if phone else "")
+    known_by = phone_key(blind, phone) if phone else ""
+    return Proof(signing_key(blind, given) if given else "", known_by, proven_since())
 
 
 Proven = Annotated[Proof, Depends(_proof)]
 """`proof: Proven` in a route for a pledge's holder; then `held_pledge`."""
+
+
+async def _fresh_proof(proof: Proven, caller: MaybeCaller) -> Proof:
+    """The key comes with this very request; an account proves something only if it has just signed in."""
+    if caller is None:
+        return proof
+    try:
+        check_fresh(caller)
+    except SignInAgain:
+        if not proof.signing_key:
+            raise
+        return proof._replace(phone_key="")
+    return proof
+
+
+FreshlyProven = Annotated[Proof, Depends(_fresh_proof)]
+"""The same, for what cannot be undone. Raises SignInAgain."""
 
 
 async def held_pledge(store: Store, proof: Proof, pledge_id: str, if_match: str | None = None) -> Pledge:

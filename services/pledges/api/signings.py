@@ -23,7 +23,7 @@ from shared.service import IfMatch, StoreDep
 from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 
-from .callers import ChosenKey, Holder, Proven, Signer, held_pledge
+from .callers import ChosenKey, FreshlyProven, Holder, Proven, Signer, held_pledge
 from .views import PledgeView, certificate_url
 
 router = APIRouter(tags=["signings"])
@@ -184,7 +184,7 @@ async def withdraw(
 async def erase(
     pledge_id: str,
     _: Holder,
-    proof: Proven,
+    proof: FreshlyProven,
     store: StoreDep,
     response: Response,
     if_match: IfMatch = None,

@@ -271,9 +271,16 @@ class Pledge(Document):
         else:
             self._drop(now)
 
-    def check_holder(self, signing_key: str, phone_key: str) -> None:
-        """Either proves it. Raises NotTheSigner."""
-        known = [(self.signing_key, signing_key), (self.phone_key, phone_key)]
+    @property
+    def phone_proven_at(self) -> datetime | None:
+        """When the phone's code was brought; None while nobody has."""
+        return next((step.at for step in self.history if step.move == "verify"), None)
+
+    def check_holder(self, signing_key: str, phone_key: str, since: datetime) -> None:
+        """Either proves it; the phone only if nobody has proven it before `since`. Raises NotTheSigner."""
+        proven = self.phone_proven_at
+        trusted = phone_key if proven is None or proven > since else ""
+        known = [(self.signing_key, signing_key), (self.phone_key, trusted)]
         if not any(given and hmac.compare_digest(kept, given) for kept, given in known):
             raise NotTheSigner()
 

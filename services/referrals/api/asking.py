@@ -21,7 +21,7 @@ from shared.service import StoreDep
 from shared.views import Body, Phone, tagged
 
 from . import handling
-from .callers import Asking, Patient, actor, reached
+from .callers import Asking, Erasing, Patient, actor, reached
 from .handling import At
 from .views import Clinical, Name, PatientView, ReadingView, StepView, a_county
 
@@ -90,7 +90,7 @@ async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
 
 
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
-async def erase(referral_id: str, caller: Asking, store: StoreDep, at: At) -> StepView:
+async def erase(referral_id: str, caller: Erasing, store: StoreDep, at: At) -> StepView:
     referral = await reached(store, caller, BY_PHONE, referral_id, at.if_match)
     readings = await queries.readings(store, referral.id, MOST_SHOWN)
     records, by = {"referrals": 1, "readings": len(readings)}, actor(store, caller, referral)

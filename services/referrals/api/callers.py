@@ -20,6 +20,8 @@ Staff = Annotated[Caller, may(Role.COORDINATOR, Role.CLINICIAN)]
 """Coordinators, and clinicians for their department."""
 Asking = Annotated[Caller, may(Role.RESIDENT, Role.COORDINATOR)]
 """A patient, or the coordinator for one who speaks by phone."""
+Erasing = Annotated[Caller, may(Role.RESIDENT, Role.COORDINATOR, fresh=True)]
+"""The same, who has just signed in: it cannot be undone."""
 Concerned = Annotated[Caller, may(Role.RESIDENT, Role.COORDINATOR, Role.CLINICIAN)]
 """Whoever has to do with a referral: the patient, the coordinator, the department."""
 Exporting = Annotated[Caller, may(Role.RESIDENT, Role.CLINICIAN)]
