@@ -6,7 +6,7 @@ from typing import Any
 
 from jinguo.services import SERVICES
 from shared.access import Rule, rule_of
-from shared.identity import Role
+from shared.roles import Role
 
 PATH = Path("docs/access.md")
 HEAD = f"""# Who may call what

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.identity import Role
 from shared.mongod import MongodError
+from shared.roles import Role
 from shared.settings import settings
 
 T = TypeVar("T")
@@ -121,13 +121,17 @@ def token(
     url: Annotated[str | None, typer.Option(help="Where the platform answers")] = None,
 ) -> None:
     """The token of a made-up person from the local issuer, for trying things out."""
+    from pydantic import ValidationError
+
     from jinguo.issuer import NoToken, Person, fetch
 
     scopes = {"org": org, "division": division, "department": department, "phone": phone, "subject": subject}
     try:
         print(_run(fetch(url or settings().public_url, Person(role=role, signed_in=signed_in, **scopes))))
-    except NoToken as error:
+    except (NoToken, LookupError) as error:
         raise _fail(error) from None
+    except ValidationError as error:
+        raise _fail(error.errors()[0]["msg"]) from None
 
 
 @app.command()

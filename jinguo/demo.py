@@ -21,7 +21,7 @@ from tenacity import (
 
 from jinguo.issuer import Person, fetch
 from shared.divisions import communities, counties, county_of
-from shared.identity import Role
+from shared.roles import Role
 
 CLIENTS = 32
 SIGNING_KEY = "chosen-by-a-household-of-the-demo"

@@ -16,7 +16,7 @@ from jinguo.issuer import Person, fetch
 from shared.contracts.referrals import ENDED, Department
 from shared.days import local_day
 from shared.divisions import counties
-from shared.identity import Role
+from shared.roles import Role
 
 BEGINS_IN = timedelta(seconds=20)
 """When the consults that take place in this demo begin."""

@@ -21,19 +21,26 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from jwt.algorithms import get_default_algorithms
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from shared.divisions import OrgUnit, org_units
-from shared.identity import LOCAL_ISSUER, Role
+from shared.identity import LOCAL_ISSUER
 from shared.ids import new_id
+from shared.roles import Lack, Role, known_department, known_division, lack
 
 PATH = "/issuer"
 SECONDS = 12 * 3600
 """For how long a token is good."""
+_NEEDED = {
+    Lack.DIVISION: "须指明区划 / needs a division: --org 柯城, or --division with its code",
+    Lack.DIVISION_LEVEL: "区划级别不符 / another level of division: a county for county officers, what lies "
+    "below one for community workers, the city for city officers",
+    Lack.DEPARTMENT: "须指明科室 / needs a department: --department breast, or head-neck-thyroid",
+}
 
 
 class Person(BaseModel):
@@ -52,6 +59,17 @@ class Person(BaseModel):
     """None: one person for each role, org unit and department."""
     signed_in: Annotated[int, Field(ge=0)] = 0
     """So many seconds ago they signed in."""
+
+    @model_validator(mode="after")
+    def _has_the_role(self) -> "Person":
+        """A token that lacks what its role needs would get them nowhere. Raises LookupError as `claims`."""
+        if self.role is Role.CITY_OFFICER and self.org is None:
+            self.org = "city"
+        claims = self.claims()
+        at = known_division(claims.get("division"))
+        if why := lack(self.role, at, known_department(self.department)):
+            raise ValueError(f"{self.role}: {_NEEDED[why]}")
+        return self
 
     def claims(self) -> dict[str, Any]:
         """What the token says. Raises LookupError for an org unit that is none."""

@@ -12,26 +12,20 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared import security_log
-from shared.divisions import CITY
+from shared.acting import HEADER, ActingRole, Forbidden, act
 from shared.idempotency import ADMITTED, CALLER
-from shared.identity import Caller, Identity, Role, Unauthenticated
-from shared.problems import Problem
+from shared.identity import Identity, Unauthenticated
 from shared.proofs import check_fresh
 from shared.rates import Rates
+from shared.roles import Account, Bearer, Caller, Role, reaches
 from shared.security_log import Kind
 
-__all__ = ["Caller", "Forbidden", "MaybeCaller", "Role", "Rule", "anyone", "may", "reaches"]
+__all__ = ["Account", "Caller", "Forbidden", "MaybeCaller", "Role", "Rule", "anyone", "may", "reaches"]
 
 SYSTEM_SHARE = 1000
 """Another city system speaks for many: it may ask so many times as often as a person."""
 _bearer = HTTPBearer(auto_error=False, description="JWT of the issuer; locally: `jinguo token`")
 _Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-
-
-class Forbidden(Problem):
-    """The caller is known, and may not do this."""
-
-    status, type, title, title_en = 403, "forbidden", "无权办理", "Not allowed"
 
 
 class Rule:
@@ -46,35 +40,45 @@ class Rule:
         self.fresh = fresh
 
 
+async def _bearer_of(request: Request, given: HTTPAuthorizationCredentials) -> Bearer:
+    identity: Identity = request.app.state.identity
+    bearer = await identity.bearer(given.credentials)
+    request.scope[security_log.CALLER] = bearer.id
+    return bearer
+
+
 class _Roles(Rule):
     async def __call__(self, request: Request, given: _Given) -> Caller:
+        return await self._admit(request, given, request.headers.get(HEADER))
+
+    async def _admit(self, request: Request, given: _Given, chosen: str | None) -> Caller:
         if given is None:
             raise Unauthenticated("missing")
-        identity: Identity = request.app.state.identity
-        caller = await identity.caller(given.credentials)
-        request.scope[security_log.CALLER] = caller.id
-        if not (acting := caller.roles & self.roles):
-            raise Forbidden(needed=sorted(self.roles))
+        caller = act(await _bearer_of(request, given), self.roles, chosen)
         if self.fresh:
             check_fresh(caller)
-        request.scope[CALLER], request.scope[ADMITTED] = caller.id, True
-        if acting != {Role.RESIDENT}:
-            request.scope[security_log.ROLE] = "+".join(sorted(acting))
+        # An answer that is kept with a key is repeated for the role that it was given to.
+        request.scope[CALLER], request.scope[ADMITTED] = f"{caller.role}|{caller.id}", True
+        if caller.role is not Role.RESIDENT:
+            request.scope[security_log.ROLE] = caller.role
             security_log.record(Kind.ROLE_USED)
         return caller
 
 
-async def _caller_if_any(request: Request, given: _Given) -> Caller | None:
-    if given is None:
-        return None
-    identity: Identity = request.app.state.identity
-    caller = await identity.caller(given.credentials)
-    request.scope[security_log.CALLER] = caller.id
-    return caller
+class _OneOf(_Roles):
+    """A route for several roles: its documentation has the header in which a caller chooses."""
+
+    async def __call__(self, request: Request, given: _Given, chosen: ActingRole = None) -> Caller:
+        return await self._admit(request, given, chosen)
 
 
-MaybeCaller = Annotated[Caller | None, Depends(_caller_if_any)]
-"""Who brings a token, on a route that is open to the public. Raises Unauthenticated for one that is wrong."""
+async def _caller_if_any(request: Request, given: _Given) -> Bearer | None:
+    return None if given is None else await _bearer_of(request, given)
+
+
+MaybeCaller = Annotated[Bearer | None, Depends(_caller_if_any)]
+"""Who brings a token, on a route that is open to the public: in no role. Raises Unauthenticated for one that
+is wrong."""
 
 
 def _source(request: Request) -> str:
@@ -101,16 +105,17 @@ class _Anyone(Rule):
         if caller is None:
             await rates.check(blind(f"address|{_source(request)}"))
             return
-        share = SYSTEM_SHARE if Role.SYSTEM in caller.roles else 1
+        share = SYSTEM_SHARE if caller.callers.keys() == {Role.SYSTEM} else 1
         await rates.check(blind(f"caller|{caller.id}"), share)
 
 
 def may(*roles: Role, fresh: bool = False) -> Any:
-    """The rule of a route that callers with any of these roles may use. Raises 401 and 403 problems.
+    """The rule of a route that callers with any of these roles may use; who has several chooses one.
 
-    `fresh`: they must have signed in a few minutes ago; for what cannot be undone.
+    `fresh`: they must have signed in a few minutes ago; for what cannot be undone. Raises Unauthenticated,
+    Forbidden, RoleNotChosen, SignInAgain.
     """
-    return Depends(_Roles(frozenset(roles), fresh=fresh))
+    return Depends((_OneOf if len(roles) > 1 else _Roles)(frozenset(roles), fresh=fresh))
 
 
 def anyone(why: str) -> Any:
@@ -121,13 +126,7 @@ def anyone(why: str) -> Any:
     return Depends(_Anyone(frozenset(), why))
 
 
-def reaches(caller: Caller, division: str) -> bool:
-    """Whether a place lies in the division that the caller is responsible for."""
-    own = caller.division
-    return own is not None and (own == CITY or division.startswith(own))
-
-
-def verified_phone(caller: Caller) -> str:
+def verified_phone(caller: Account) -> str:
     """The phone that the issuer has verified. Raises Forbidden without one."""
     if caller.phone is None:
         raise Forbidden("需要已验证的手机号 / A verified phone is needed")

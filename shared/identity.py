@@ -7,9 +7,7 @@ HMAC over a public key, is refused before a key is looked at.
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import httpx
@@ -18,8 +16,8 @@ import structlog
 from cachetools import TTLCache
 
 from shared import security_log
-from shared.divisions import division
 from shared.problems import Problem, Unavailable
+from shared.roles import Account, Bearer, Role
 from shared.security_log import Kind
 from shared.settings import Settings
 
@@ -34,38 +32,6 @@ REMEMBERED = 60
 LOCAL_ISSUER = "jinguo_local_issuer"
 """The mark of the local issuer in its discovery document: production refuses it."""
 log = structlog.get_logger()
-
-
-class Role(StrEnum):
-    """What a caller may be, in the field's words. Which division or department is said by the scopes."""
-
-    RESIDENT = "resident"  # 居民，也是患者
-    COMMUNITY_WORKER = "community-worker"  # 村（社区）妇联执委、宣讲督导队员
-    COUNTY_OFFICER = "county-officer"  # 县（市、区）妇联干部
-    CITY_OFFICER = "city-officer"  # 市妇联干部
-    COORDINATOR = "coordinator"  # 绿色通道协调员
-    CLINICIAN = "clinician"  # 医院科室人员
-    DATA_OFFICER = "data-officer"  # 个人信息保护负责人
-    SYSTEM = "system"  # 市里其他系统
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, as the issuer says."""
-
-    id: str
-    """The token's subject. It may be personal: never in an event, a log line or a metric."""
-    roles: frozenset[Role]
-    org_unit: str | None = None
-    """The federation's unit that a caller acts for."""
-    division: str | None = None
-    """The division that an officer or worker is responsible for: a code of the city, a county or below."""
-    department: str | None = None
-    """The hospital department of a clinician."""
-    phone: str | None = None
-    """A resident's phone, where the issuer has verified it."""
-    signed_in_at: datetime | None = None
-    """When they last proved to the issuer who they are (`auth_time`); None where it does not say."""
 
 
 class Unauthenticated(Problem):
@@ -93,18 +59,18 @@ class Identity:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._keys = Keys(settings)
-        self._known: TTLCache[str, tuple[Caller, float]] = TTLCache(maxsize=10_000, ttl=REMEMBERED)
+        self._known: TTLCache[str, tuple[Bearer, float]] = TTLCache(maxsize=10_000, ttl=REMEMBERED)
 
-    async def caller(self, token: str) -> Caller:
-        """Who a token speaks for. Raises Unauthenticated, Unavailable (the issuer cannot be reached)."""
-        caller, expires = self._known.get(token, (None, 0.0))
-        if caller is None:
+    async def bearer(self, token: str) -> Bearer:
+        """Who a token speaks for, in which roles. Raises Unauthenticated, Unavailable (no issuer)."""
+        bearer, expires = self._known.get(token, (None, 0.0))
+        if bearer is None:
             claims = await self._claims(token)
-            caller = self._caller(claims)
-            self._known[token] = caller, claims["exp"]
+            bearer = self._bearer(claims)
+            self._known[token] = bearer, claims["exp"]
         elif expires + self._settings.oidc_leeway < time.time():
             raise Unauthenticated("expired")
-        return caller
+        return bearer
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -124,18 +90,19 @@ class Identity:
         except jwt.InvalidTokenError as error:
             raise Unauthenticated(_reason(error)) from None
 
-    def _caller(self, claims: dict[str, Any]) -> Caller:
+    def _bearer(self, claims: dict[str, Any]) -> Bearer:
         named = self._settings
-        known = set(Role)
-        given = _at(claims, named.oidc_roles_claim) or []
-        return Caller(
+        account = Account(
             id=claims["sub"],
-            roles=frozenset(Role(role) for role in given if role in known),
-            org_unit=_at(claims, named.oidc_org_unit_claim),
-            division=_division(_at(claims, named.oidc_division_claim)),
-            department=_at(claims, named.oidc_department_claim),
             phone=claims.get("phone_number") if claims.get("phone_number_verified") is True else None,
             signed_in_at=_instant(claims.get("auth_time")),
+        )
+        return Bearer.of(
+            account,
+            _roles(_at(claims, named.oidc_roles_claim)),
+            org_unit=_at(claims, named.oidc_org_unit_claim),
+            division=_at(claims, named.oidc_division_claim),
+            department=_at(claims, named.oidc_department_claim),
         )
 
     async def check(self) -> None:
@@ -158,12 +125,10 @@ def _at(claims: dict[str, Any], path: str) -> Any:
     return found
 
 
-def _division(claimed: Any) -> str | None:
-    """A known code, or None: a mere prefix of codes would reach all that begins with it."""
-    try:
-        return division(claimed).code if isinstance(claimed, str) else None
-    except LookupError:
-        return None
+def _roles(claimed: Any) -> frozenset[Role]:
+    """The roles that we know among those a token names."""
+    named = [name for name in claimed if isinstance(name, str)] if isinstance(claimed, list) else []
+    return frozenset(role for role in Role if role in named)
 
 
 def _instant(claimed: Any) -> datetime | None:

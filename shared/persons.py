@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
 from shared import security_log
-from shared.access import Caller, Role, may
+from shared.access import Account, Caller, Role, may
 from shared.clock import now
 from shared.documents import Document, Most
 from shared.idempotency import apart
@@ -20,6 +20,7 @@ from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import Store
 from shared.views import normal_phone
+from shared.workflow import Actor
 
 Resident = Annotated[Caller, may(Role.RESIDENT)]
 FreshResident = Annotated[Caller, may(Role.RESIDENT, fresh=True)]
@@ -55,7 +56,7 @@ class PersonalData:
     what that service's records need, and it alone deletes them."""
 
 
-SELF, RESTORED = "self", "restored"
+SELF, RESTORED = Actor("self", Role.RESIDENT), Actor("restored")
 """Who asked for it, in the proof: a person's account is personal and is not written there. Or the list of
 erasures, applied to a restored backup."""
 
@@ -68,7 +69,9 @@ class Erasure(Document):
 
     records: Annotated[dict[str, int], Most(64)]
     at: datetime
-    by: str = SELF
+    by: str = SELF.id
+    role: Role | None = None
+    """The one that they acted in."""
 
 
 class HeldView(BaseModel):
@@ -87,6 +90,7 @@ class ErasureView(BaseModel):
     records: dict[str, int]
     at: datetime
     by: str
+    role: Role | None
 
 
 def router(data: PersonalData) -> APIRouter:
@@ -111,7 +115,7 @@ async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
         await store.vault.erase(held.person)
     with apart():  # it is one of several persons: no commit for one is the answer
         await data.mark(store, held)
-    return ErasureView(person=held.person, **proof.model_dump(include={"records", "at", "by"}))
+    return ErasureView(person=held.person, **proof.model_dump(include={"records", "at", "by", "role"}))
 
 
 async def erase_again(store: Store, data: PersonalData, persons: Sequence[PersonId]) -> int:
@@ -123,7 +127,7 @@ async def erase_again(store: Store, data: PersonalData, persons: Sequence[Person
     return len(found)
 
 
-def phone_of(caller: Caller) -> str | None:
+def phone_of(caller: Account) -> str | None:
     """The caller's verified phone as forms have it; None for one that no form can have."""
     try:
         return normal_phone(caller.phone or "")
@@ -131,7 +135,7 @@ def phone_of(caller: Caller) -> str | None:
         return None
 
 
-async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by: str = SELF) -> None:
+async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by: Actor = SELF) -> None:
     """Leave the proof, then delete the keys: after a crash in between, whoever asks again finds the rest.
 
     What the caller is matched by must go after this, so that the request can be repeated. `records`:
@@ -141,12 +145,12 @@ async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by
     await store.vault.erase(person)
 
 
-async def _proven(store: Store, person: PersonId, records: dict[str, int], by: str) -> Erasure:
+async def _proven(store: Store, person: PersonId, records: dict[str, int], by: Actor) -> Erasure:
     """The proof; that of the first time where there is one."""
-    proof = Erasure(id=person, records=records, at=now(), by=by)
+    proof = Erasure(id=person, records=records, at=now(), by=by.id, role=by.role)
     try:
         await store.commit(proof)
     except AlreadyExists:
         proof = await store.load(Erasure, person)
-    security_log.record(Kind.ERASURE, by if by in (SELF, RESTORED) else "other")
+    security_log.record(Kind.ERASURE, by.id if by in (SELF, RESTORED) else "other")
     return proof

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.clock import now
-from shared.identity import Caller
 from shared.problems import Problem
+from shared.roles import Account
 
 FRESH = timedelta(minutes=5)
 """How long ago a caller may have signed in for what cannot be undone."""
@@ -27,7 +27,7 @@ class SignInAgain(Problem):
         super().__init__(headers={"WWW-Authenticate": challenge}, max_age=seconds)
 
 
-def check_fresh(caller: Caller) -> None:
+def check_fresh(caller: Account) -> None:
     """Raises SignInAgain for who signed in too long ago, or for whom the issuer does not say when."""
     if caller.signed_in_at is None or now() - caller.signed_in_at > FRESH:
         raise SignInAgain()
@@ -38,6 +38,6 @@ def proven_since() -> datetime:
     return now() - PHONE_TRUSTED
 
 
-def account_key(blind: Callable[[str], str], caller: Caller) -> str:
+def account_key(blind: Callable[[str], str], caller: Account) -> str:
     """What services know an account by among each other; its id is personal. `blind`: the vault's index."""
     return blind(f"account|{caller.id}")

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.documents import Most
 from shared.problems import Full, Problem
+from shared.roles import Caller, Role
 
 MOST_STEPS = 200
 """Moves after which a record can only be ended: far more than any that is handled by people."""
@@ -23,8 +24,21 @@ class IllegalMove(Problem):
     title, title_en = "当前状态不允许此操作", "The state does not allow this"
 
 
+class Actor(NamedTuple):
+    """Who makes a move, as the history says it: never a person's account."""
+
+    id: str
+    role: Role | None = None
+    """The one that they act in; None for a signer, who needs no account, and for the platform itself."""
+
+    @classmethod
+    def of(cls, caller: Caller, resident: str = "resident") -> Self:
+        """Whoever calls. `resident`: what residents are called, whose account's id is personal."""
+        return cls(resident if caller.role is Role.RESIDENT else caller.id, caller.role)
+
+
 class Transition(BaseModel):
-    """One entry of the history: who, when, from, to, why."""
+    """One entry of the history: who, in which role, when, from, to, why."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,6 +47,7 @@ class Transition(BaseModel):
     target: str
     at: datetime
     by: str | None = None
+    role: Role | None = None
     why: str | None = None
 
 
@@ -84,13 +99,16 @@ class Workflow:
             raise IllegalMove(state=subject.state, legal=self.legal(subject.state), move=name)
 
     def move(
-        self, subject: Moving, name: str, at: datetime, *, by: str | None = None, why: str | None = None
+        self, subject: Moving, name: str, at: datetime, *, by: Actor | None = None, why: str | None = None
     ) -> None:
         """Make a move and write it into the history. Raises IllegalMove, Full."""
         self.check(subject, name)
         move = self.moves[name]
         if len(subject.history) >= MOST_STEPS and not (move.always or move.target in self.terminal):
             raise Full(what="history", most=MOST_STEPS)
-        step = Transition(move=name, source=subject.state, target=move.target, at=at, by=by, why=why)
+        who, role = by or (None, None)
+        step = Transition(
+            move=name, source=subject.state, target=move.target, at=at, by=who, role=role, why=why
+        )
         subject.history = [*subject.history, step]
         subject.state = move.target

@@ -14,6 +14,20 @@ from jinguo.issuer import LocalIssuer, Person
 from shared.child import free_port
 from shared.identity import Role
 
+SCOPES: dict[Role, dict[str, str]] = {
+    Role.COMMUNITY_WORKER: {"org": "柯城", "division": "330802005001"},
+    Role.COUNTY_OFFICER: {"org": "柯城"},
+    Role.CITY_OFFICER: {"org": "city"},
+    Role.CLINICIAN: {"department": "breast"},
+}
+"""What a role is nothing without."""
+
+
+def somebody(role: Role, org: str | None = None, **scopes: str) -> Person:
+    """A made-up person, with the scope that the role needs where none is said."""
+    said = scopes | ({"org": org} if org else {})
+    return Person(**SCOPES.get(role, {}) | said, role=role)
+
 
 class Issuing:
     """A running issuer, whose keys a test may change."""
@@ -38,11 +52,9 @@ class Issuing:
     def token(self, person: Person, **changes: Any) -> str:
         return self._issuer.token(person, **changes)
 
-    def bearer(
-        self, role: Role = Role.CITY_OFFICER, org: str | None = "city", **scopes: str
-    ) -> dict[str, str]:
-        """The headers of a made-up person."""
-        return {"Authorization": f"Bearer {self.token(Person(role=role, org=org, **scopes))}"}
+    def bearer(self, role: Role = Role.CITY_OFFICER, org: str | None = None, **scopes: str) -> dict[str, str]:
+        """The headers of a made-up person; with a division or a department where none is said."""
+        return {"Authorization": f"Bearer {self.token(somebody(role, org, **scopes))}"}
 
     def rotate(self, private: Any, algorithm: str, kid: str) -> None:
         """Sign with another key from now on, and publish that one only."""

@@ -14,9 +14,10 @@ from uuid import uuid4
 import httpx
 import structlog
 import uvicorn
+from issuing import somebody
 from starlette.applications import Starlette
 
-from jinguo.issuer import PATH, Person
+from jinguo.issuer import PATH
 from jinguo.up import application
 from shared.child import free_port
 from shared.clock import now
@@ -79,13 +80,9 @@ def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
         assert not thread.is_alive(), "the platform did not stop"
 
 
-def bearer(
-    url: str, role: Role = Role.CITY_OFFICER, org: str | None = "city", **scopes: str
-) -> dict[str, str]:
+def bearer(url: str, role: Role = Role.CITY_OFFICER, org: str | None = None, **scopes: str) -> dict[str, str]:
     """The headers of a made-up person."""
-    form = {"grant_type": "client_credentials"} | Person(role=role, org=org, **scopes).model_dump(
-        exclude_none=True
-    )
+    form = {"grant_type": "client_credentials"} | somebody(role, org, **scopes).model_dump(exclude_none=True)
     answer = httpx.post(f"{url}{PATH}/token", data=form).raise_for_status()
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 

@@ -53,4 +53,4 @@ async def advance(store: Store, running: Invalidation) -> None:
 
 async def _strike(store: Store, pledge_id: str, job: Invalidation) -> None:
     with suppress(IllegalMove, NotFound):  # it was withdrawn in the meantime
-        await store.change(Pledge, pledge_id, lambda p: p.invalidate(job.reason, now(), job.by, job.id))
+        await store.change(Pledge, pledge_id, lambda p: p.invalidate(job.reason, now(), job.actor, job.id))

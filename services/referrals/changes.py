@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from shared.clock import now
 from shared.store.store import Store, repeated
+from shared.workflow import Actor
 
 from . import queries
 from .domain.referral import Referral
@@ -22,20 +23,18 @@ from .domain.states import Why
 A = TypeVar("A", bound=BaseModel)
 Load = Callable[[], Awaitable[Referral]]
 """Reads the referral that the caller may change, anew at every attempt."""
-Who = Callable[[Referral], str]
-"""Who acts on it, as its history says: never a patient's account."""
 Answer = Callable[[Referral], A]
 
 
 async def change(
-    store: Store, load: Load, rule: Callable[[Referral, str], object], who: Who, answer: Answer[A]
+    store: Store, load: Load, rule: Callable[[Referral], object], by: Actor, answer: Answer[A]
 ) -> A:
     """Apply a rule; a slot that it lets go of is open again in the same transaction."""
 
     async def once() -> A:
         referral = await load()
-        had, by = referral.slot_id, who(referral)
-        rule(referral, by)
+        had = referral.slot_id
+        rule(referral)
         if not had or referral.slot_id:
             return await store.commit(referral, answer)
         slot = await store.load(Slot, had)
@@ -46,7 +45,7 @@ async def change(
     return await repeated(once)
 
 
-async def offer_bed(store: Store, load: Load, admission_day: date, who: Who, answer: Answer[A]) -> A:
+async def offer_bed(store: Store, load: Load, admission_day: date, by: Actor, answer: Answer[A]) -> A:
     """Offer the lowest free bed. The ward is committed too, so that its number of beds is that of now.
 
     Raises NoBedFree, and what the rule raises.
@@ -56,19 +55,18 @@ async def offer_bed(store: Store, load: Load, admission_day: date, who: Who, ans
         referral = await load()
         ward = await queries.ward_of(store, referral.department)
         bed = ward.free_bed(await queries.taken_beds(store, referral.department))
-        referral.offer_bed(bed, admission_day, now(), who(referral))
+        referral.offer_bed(bed, admission_day, now(), by)
         await store.commit_all(referral, ward, answer=answer)
         return answer(referral)
 
     return await repeated(once, "beds")
 
 
-async def book_consult(store: Store, load: Load, slot_id: str, who: Who, answer: Answer[A]) -> A:
+async def book_consult(store: Store, load: Load, slot_id: str, by: Actor, answer: Answer[A]) -> A:
     """Book a slot. Raises SlotTaken, OtherDepartment, TooLate, and what the rule raises."""
 
     async def once() -> A:
         referral, slot, at = await load(), await store.load(Slot, slot_id), now()
-        by = who(referral)
         referral.book_consult(slot.id, slot.starts_at, at, by)
         slot.book(referral.id, referral.department, at, by)
         await store.commit_all(referral, slot, answer=answer)
@@ -77,12 +75,12 @@ async def book_consult(store: Store, load: Load, slot_id: str, who: Who, answer:
     return await repeated(once)
 
 
-async def reschedule(store: Store, load: Load, slot_id: str, who: Who, answer: Answer[A]) -> A:
+async def reschedule(store: Store, load: Load, slot_id: str, by: Actor, answer: Answer[A]) -> A:
     """Move to another slot in one step: she never has two of them, or none. Raises as `book_consult`."""
 
     async def once() -> A:
         referral, slot, at = await load(), await store.load(Slot, slot_id), now()
-        had, by = referral.slot_id, who(referral)
+        had = referral.slot_id
         referral.reschedule(slot.id, slot.starts_at, at, by)
         before = await store.load(Slot, had)
         before.release(at, by)
@@ -94,12 +92,12 @@ async def reschedule(store: Store, load: Load, slot_id: str, who: Who, answer: A
     return await repeated(once)
 
 
-async def consult(store: Store, load: Load, opinion: str | None, who: Who, answer: Answer[A]) -> A:
+async def consult(store: Store, load: Load, opinion: str | None, by: Actor, answer: Answer[A]) -> A:
     """The consult took place: the slot is used up with it."""
 
     async def once() -> A:
         referral = await load()
-        had, by = referral.slot_id, who(referral)
+        had = referral.slot_id
         referral.consult(opinion, now(), by)
         slot = await store.load(Slot, had)
         slot.use(now(), by)
@@ -110,7 +108,7 @@ async def consult(store: Store, load: Load, opinion: str | None, who: Who, answe
 
 
 async def withdraw_slot(
-    store: Store, load: Callable[[], Awaitable[Slot]], why: Why, by: str, answer: Callable[[Slot], A]
+    store: Store, load: Callable[[], Awaitable[Slot]], why: Why, by: Actor, answer: Callable[[Slot], A]
 ) -> A:
     """The department cannot keep a slot; whoever had booked it is in the queue again."""
 

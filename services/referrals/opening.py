@@ -2,9 +2,10 @@
 
 import structlog
 
-from shared.access import Caller, Role
+from shared.access import Caller
 from shared.clock import now
 from shared.store.store import Store
+from shared.workflow import Actor
 
 from . import queries
 from .domain.reading import Grant, NotRecorded, Reading, View
@@ -16,22 +17,23 @@ log = structlog.get_logger()
 
 
 async def open_record(
-    store: Store, caller: Caller, role: Role, referral: Referral, view: View, grant: Grant | None = None
+    store: Store, caller: Caller, referral: Referral, view: View, grant: Grant | None = None
 ) -> Slot | None:
     """Record the reading, then open the referral in place; with its consult slot. Raises NotRecorded."""
-    await record(store, caller, role, referral.id, view, grant)
+    await record(store, caller, referral.id, view, grant)
     await store.unseal(referral)
     return await store.load(Slot, referral.slot_id) if referral.slot_id else None
 
 
 async def record(
-    store: Store, caller: Caller, role: Role, referral_id: str, view: View, grant: Grant | None = None
+    store: Store, caller: Caller, referral_id: str, view: View, grant: Grant | None = None
 ) -> None:
     """Write down a reading. Raises NotRecorded, whatever went wrong: then nothing may be shown."""
+    by = Actor.of(caller, PATIENT)
     reading = Reading(
         referral_id=referral_id,
-        by=PATIENT if role is Role.RESIDENT else caller.id,
-        role=role,
+        by=by.id,
+        role=caller.role,
         department=caller.department,
         view=view,
         at=now(),

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shared.access import Caller, Role
+from shared.access import Caller
 from shared.clock import now
 from shared.personal import PersonId
 from shared.persons import Held, PersonalData
@@ -13,7 +13,7 @@ from shared.store.store import Store
 
 from . import changes, queries
 from .domain.reading import View
-from .domain.referral import PATIENT, Referral
+from .domain.referral import HERSELF, Referral
 from .opening import open_record, read_by
 from .patients import keys_of
 
@@ -24,7 +24,7 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     """Everything under the caller's account. It is a reading like any other. Raises NotRecorded."""
     referrals = await queries.own(store, keys_of(store, caller))
     for referral in referrals:
-        await open_record(store, caller, Role.RESIDENT, referral, View.PATIENT)
+        await open_record(store, caller, referral, View.PATIENT)
     return [await _of(store, referral) for referral in referrals]
 
 
@@ -55,11 +55,10 @@ async def mark(store: Store, held: Held) -> None:
         async def load(referral_id: str = row["id"]) -> Referral:
             return await store.load(Referral, referral_id)
 
-        await changes.change(store, load, _erase, lambda _: PATIENT, lambda _: _Done())
+        def erase(referral: Referral) -> None:
+            referral.erase(now(), HERSELF)
 
-
-def _erase(referral: Referral, by: str) -> None:
-    referral.erase(now(), by)
+        await changes.change(store, load, erase, HERSELF, lambda _: _Done())
 
 
 personal_data = PersonalData(held, of_persons, mark)

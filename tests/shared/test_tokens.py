@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from issuing import Issuing, issuing
 
 from jinguo.issuer import Person
-from shared.access import reaches
 from shared.host import Host
 from shared.identity import Identity, ProductionRefused, Role, Unauthenticated
 from shared.problems import Unavailable
@@ -42,21 +41,21 @@ async def identity(issuer: Issuing) -> AsyncIterator[Identity]:
 async def refused(identity: Identity, token: str) -> str:
     """The reason a token is refused for."""
     with pytest.raises(Unauthenticated) as error:
-        await identity.caller(token)
+        await identity.bearer(token)
     assert token not in str(error.value.body())
     return str(error.value.facts["reason"])
 
 
 async def test_a_token_says_who_calls_and_where_they_act(identity: Identity, issuer: Issuing) -> None:
-    caller = await identity.caller(issuer.token(OFFICER))
-    assert caller.roles == {Role.COUNTY_OFFICER}
+    [caller] = (await identity.bearer(issuer.token(OFFICER))).callers.values()
+    assert caller.role is Role.COUNTY_OFFICER
     assert (caller.org_unit, caller.division, caller.department) == ("kecheng", "330802", None)
 
 
 async def test_claims_are_found_where_the_settings_say(issuer: Issuing) -> None:
     found = Identity(Settings(oidc_issuer=issuer.url, oidc_roles_claim="realm_access.roles"))
-    token = issuer.token(OFFICER, realm_access={"roles": ["clinician", "unknown"]}, roles=None)
-    assert (await found.caller(token)).roles == {Role.CLINICIAN}
+    token = issuer.token(OFFICER, realm_access={"roles": ["coordinator", "unknown"]}, roles=None)
+    assert (await found.bearer(token)).callers.keys() == {Role.COORDINATOR}
     await found.close()
 
 
@@ -80,8 +79,8 @@ async def test_a_token_for_others_or_another_time_is_refused(
 async def test_a_clock_that_is_a_little_off_is_no_reason_to_refuse(
     identity: Identity, issuer: Issuing
 ) -> None:
-    assert await identity.caller(issuer.token(OFFICER, exp=time.time() - 10))
-    assert await identity.caller(issuer.token(OFFICER, nbf=time.time() + 10))
+    assert await identity.bearer(issuer.token(OFFICER, exp=time.time() - 10))
+    assert await identity.bearer(issuer.token(OFFICER, nbf=time.time() + 10))
 
 
 async def test_a_token_without_signature_is_refused(identity: Identity, issuer: Issuing) -> None:
@@ -123,37 +122,37 @@ async def test_each_accepted_algorithm_works_with_its_own_kind_of_key(
         "EdDSA": ed25519.Ed25519PrivateKey.generate,
     }
     issuer.rotate(keys[algorithm](), algorithm, "another")
-    assert (await identity.caller(issuer.token(OFFICER))).roles == {Role.COUNTY_OFFICER}
+    assert (await identity.bearer(issuer.token(OFFICER))).callers.keys() == {Role.COUNTY_OFFICER}
 
 
 async def test_a_rotated_key_is_found_and_the_old_one_forgotten(
     identity: Identity, issuer: Issuing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = issuer.token(OFFICER)
-    await identity.caller(old)
+    await identity.bearer(old)
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
     monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
-    assert await identity.caller(issuer.token(Person(role=Role.CITY_OFFICER)))
+    assert await identity.bearer(issuer.token(Person(role=Role.CITY_OFFICER)))
     assert await refused(identity, issuer.signed_by_the_old_key(OFFICER)) == "key"
 
 
 async def test_while_the_issuer_is_away_known_keys_hold_and_others_are_unavailable(
     identity: Identity, issuer: Issuing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await identity.caller(issuer.token(OFFICER))
+    await identity.bearer(issuer.token(OFFICER))
     monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
     issuer.stop()
-    assert await identity.caller(issuer.token(Person(role=Role.CITY_OFFICER)))
+    assert await identity.bearer(issuer.token(Person(role=Role.CITY_OFFICER)))
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
     with pytest.raises(Unavailable):
-        await identity.caller(issuer.token(OFFICER))
+        await identity.bearer(issuer.token(OFFICER))
 
 
 async def test_an_issuer_that_hangs_holds_up_one_look_and_no_more(
     issuer: Issuing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Identity(Settings(oidc_issuer=issuer.url, command_timeout=0.3))
-    await found.caller(issuer.token(OFFICER))
+    await found.bearer(issuer.token(OFFICER))
     issuer.stop()
     asked = 0
 
@@ -166,14 +165,14 @@ async def test_an_issuer_that_hangs_holds_up_one_look_and_no_more(
     server = await asyncio.start_server(hang, "127.0.0.1", int(issuer.url.rpartition(":")[2]))
     monkeypatch.setattr("shared.identity.FRESH", 0.0)  # as if the keys were ten minutes old
     monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
-    callers = await asyncio.gather(*(found.caller(issuer.token(OFFICER)) for _ in range(20)))
+    callers = await asyncio.gather(*(found.bearer(issuer.token(OFFICER)) for _ in range(20)))
     monkeypatch.setattr("shared.identity.ASK_AGAIN", 60.0)
-    callers += await asyncio.gather(*(found.caller(issuer.token(OFFICER)) for _ in range(20)))
-    assert {caller.division for caller in callers} == {"330802"}
+    callers += await asyncio.gather(*(found.bearer(issuer.token(OFFICER)) for _ in range(20)))
+    assert {bearer.callers[Role.COUNTY_OFFICER].division for bearer in callers} == {"330802"}
     assert asked == 1
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
     with pytest.raises(Unavailable):  # not a wrong token: we cannot know
-        await found.caller(issuer.token(OFFICER))
+        await found.bearer(issuer.token(OFFICER))
     assert asked == 1
     await found.close()
     server.close()
@@ -181,12 +180,12 @@ async def test_an_issuer_that_hangs_holds_up_one_look_and_no_more(
 
 
 @pytest.mark.parametrize("claimed", ["", "33", "3308", "999999", 330802, ["330802"]])
-async def test_a_division_that_is_none_reaches_nothing(
+async def test_an_officer_of_a_division_that_is_none_is_no_officer(
     identity: Identity, issuer: Issuing, claimed: Any
 ) -> None:
-    caller = await identity.caller(issuer.token(OFFICER, division=claimed))
-    assert caller.division is None
-    assert not reaches(caller, "330802")
+    bearer = await identity.bearer(issuer.token(OFFICER, division=claimed))
+    assert bearer.callers == {}
+    assert bearer.lacks == {Role.COUNTY_OFFICER: "division"}
 
 
 def test_production_shows_nobody_the_messages_sent() -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from pydantic import BaseModel, Field
 
-from shared.workflow import IllegalMove, Move, Transition, Workflow
+from shared.roles import Role
+from shared.workflow import Actor, IllegalMove, Move, Transition, Workflow
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 
@@ -25,6 +26,7 @@ MOVES = {
     "finish": Move((State.CLAIMED,), State.DONE),
     "drop": Move((State.OPEN, State.CLAIMED), State.DROPPED),
 }
+ACTORS = (Actor("signer"), Actor("officer", Role.COUNTY_OFFICER), None)
 NAMES = tuple("abcdef")
 moves = st.builds(
     Move,
@@ -32,6 +34,10 @@ moves = st.builds(
     st.sampled_from(State),
     st.just(False),  # its histories are short
 )
+
+
+def _said(by: Actor | None) -> dict[str, str | None]:
+    return {"by": by.id, "role": by.role} if by else {}
 
 
 class Task(BaseModel):
@@ -54,8 +60,11 @@ class AnyWorkflow(RuleBasedStateMachine):
         self.workflow = Workflow(table, {state: f"{state}-queue" for state in self.left})
         self.task, self.first, self.made, self.at = Task(state=first), first, list[str](), NOW
 
-    @rule(pick=st.integers(0, 99), by=st.sampled_from(("signer", "officer", None)))
-    def a_move_is_tried(self, pick: int, by: str | None) -> None:
+    @rule(
+        pick=st.integers(0, 99),
+        by=st.sampled_from(ACTORS),
+    )
+    def a_move_is_tried(self, pick: int, by: Actor | None) -> None:
         name = sorted(self.table)[pick % len(self.table)]
         before = self.task.model_copy(deep=True)
         legal = {name for name, move in self.table.items() if before.state in move.sources}
@@ -71,7 +80,7 @@ class AnyWorkflow(RuleBasedStateMachine):
             self.made.append(name)
             assert self.task.history[:-1] == before.history
             expected = {"move": name, "source": before.state, "target": self.table[name].target}
-            assert self.task.history[-1] == Transition(**expected, at=self.at, by=by, why="因故")
+            assert self.task.history[-1] == Transition(**expected, **_said(by), at=self.at, why="因故")
 
     @invariant()
     def the_history_leads_to_the_state(self) -> None:

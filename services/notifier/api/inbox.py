@@ -135,10 +135,8 @@ async def mark_desk_read(
 
 def _desk(desk: str, caller: Caller) -> str:
     """The recipient that a desk is. Raises Forbidden for one that the caller does not work at."""
-    own = {str(role) for role in caller.roles & {Role.COORDINATOR, Role.DATA_OFFICER}}
-    if Role.CLINICIAN in caller.roles and caller.department:
-        own.add(caller.department)
-    if desk not in own:
+    own = caller.department if caller.role is Role.CLINICIAN else caller.role
+    if desk != own:
         raise Forbidden(desk=desk)
     return f"desk:{desk}"
 

@@ -22,10 +22,11 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CITY, DivisionCode
+from shared.roles import Role
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.views import Body, DocumentView, GivenDay, Phone, tagged
-from shared.workflow import Transition
+from shared.workflow import Actor, Transition
 
 from .callers import CityOfficer, Officer, known, responsible_for, within
 
@@ -46,6 +47,7 @@ class EntryView(DocumentView):
     kind: ListKind
     reason: Why
     by: str
+    role: Role | None
     at: datetime
     revoked_at: datetime | None
 
@@ -60,7 +62,7 @@ async def list_phone(body: NewEntry, caller: CityOfficer, store: StoreDep, respo
     entry = await queries.listed_phone(store, key)
     if entry is None:
         entry = ListEntry(phone_key=key, kind=body.kind, reason=body.reason, by=caller.id, at=now())
-    entry.put(body.kind, body.reason, caller.id, now())
+    entry.put(body.kind, body.reason, Actor.of(caller), now())
     view = await store.commit(entry, EntryView.of)
     Lookups.of(store).forget_lists()
     return tagged(response, view)
@@ -126,6 +128,7 @@ class InvalidationView(DocumentView):
     condition: ConditionView
     reason: Why
     by: str
+    role: Role | None
     at: datetime
     matched: int
     invalidated: int
@@ -152,7 +155,7 @@ async def prepare(
     within(caller, body.condition.division or CITY)
     condition = body.condition.condition(store)
     matched = await store.count(Pledge, condition.where(), limit=queries.MANY)
-    job = Invalidation.prepared(condition, matched, body.reason, caller.id, now())
+    job = Invalidation.prepared(condition, matched, body.reason, Actor.of(caller), now())
     return tagged(response, await store.commit(job, InvalidationView.of))
 
 
@@ -176,7 +179,7 @@ async def start(
 ) -> InvalidationView:
     def begin(job: Invalidation) -> None:
         known(caller, job.condition.division, "invalidations")
-        job.start(caller.id, now())
+        job.start(Actor.of(caller), now())
 
     return tagged(
         response, await store.change(Invalidation, job_id, begin, InvalidationView.of, if_match=if_match)
@@ -189,7 +192,7 @@ async def cancel(
 ) -> InvalidationView:
     def end(job: Invalidation) -> None:
         known(caller, job.condition.division, "invalidations")
-        job.cancel(caller.id, now())
+        job.cancel(Actor.of(caller), now())
 
     return tagged(
         response, await store.change(Invalidation, job_id, end, InvalidationView.of, if_match=if_match)

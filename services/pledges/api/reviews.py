@@ -11,6 +11,7 @@ from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
 from shared.views import Body, tagged
+from shared.workflow import Actor
 
 from .callers import Officer, known, responsible_for
 from .signings import count
@@ -51,7 +52,7 @@ async def count_held(
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
         known(caller, pledge.division, "pledges")
         PLEDGE.check(pledge, "count")
-        return tagged(response, await count(store, pledge, verified=True, by=caller.id))
+        return tagged(response, await count(store, pledge, verified=True, by=Actor.of(caller)))
 
 
 @router.post("/reviews/{pledge_id}/invalidate", summary="作废承诺 / Strike a pledge out")
@@ -65,7 +66,7 @@ async def invalidate(
 ) -> PledgeView:
     def strike(pledge: Pledge) -> None:
         known(caller, pledge.division, "pledges")
-        pledge.invalidate(body.reason, now(), caller.id)
+        pledge.invalidate(body.reason, now(), Actor.of(caller))
 
     view = await store.change(Pledge, pledge_id, strike, PledgeView.of, if_match=if_match)
     return tagged(response, view)

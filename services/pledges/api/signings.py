@@ -22,6 +22,7 @@ from shared.problems import AlreadyExists, TooManyRequests, VersionConflict
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
+from shared.workflow import Actor
 
 from .callers import ChosenKey, FreshlyProven, Holder, Proven, Signer, held_pledge
 from .views import PledgeView, certificate_url
@@ -144,7 +145,7 @@ def _wrong(pledge: Pledge) -> WrongCode:
     return WrongCode(tries_left=WRONG - pledge.wrong_codes)
 
 
-async def count(store: Store, pledge: Pledge, *, verified: bool, by: str | None = None) -> PledgeView:
+async def count(store: Store, pledge: Pledge, *, verified: bool, by: Actor | None = None) -> PledgeView:
     """Count a pledge (verified, or to be verified with the same write). Raises HouseholdCounted."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
 

@@ -19,6 +19,7 @@ from shared.personal import mask_name
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.views import Body, DocumentView, Instant, Phone, tagged
+from shared.workflow import Actor
 
 from .callers import Anyone, Officer, Worker, within
 
@@ -199,7 +200,7 @@ async def hold(
 ) -> TalkView:
     def report(talk: Talk) -> None:
         within(caller, talk.division)
-        talk.hold(body.attendees, now())
+        talk.hold(body.attendees, now(), Actor.of(caller))
 
     return tagged(response, await store.change(Talk, talk_id, report, TalkView.of, if_match=if_match))
 
@@ -215,7 +216,7 @@ async def cancel(
 ) -> TalkView:
     def give_up(talk: Talk) -> None:
         within(caller, talk.division)
-        talk.cancel(body.reason, now())
+        talk.cancel(body.reason, now(), Actor.of(caller))
 
     return tagged(response, await store.change(Talk, talk_id, give_up, TalkView.of, if_match=if_match))
 

@@ -9,6 +9,8 @@ from shared.contracts.pledges import PhoneListed
 from shared.days import local_day
 from shared.documents import Document, Index
 from shared.problems import TooManyRequests
+from shared.roles import Role
+from shared.workflow import Actor
 
 from .limits import Limit
 from .reasons import Why
@@ -44,6 +46,7 @@ class ListEntry(Document):
     kind: ListKind
     reason: Why
     by: str
+    role: Role | None = None
     at: datetime
     revoked_at: datetime | None = None
 
@@ -53,9 +56,10 @@ class ListEntry(Document):
             self.revoked_at, self.phone_key = now, f"revoked|{self.id}"
             self.record(PhoneListed(entry_id=self.id))
 
-    def put(self, kind: ListKind, reason: Why, by: str, now: datetime) -> None:
+    def put(self, kind: ListKind, reason: Why, by: Actor, now: datetime) -> None:
         """Put the phone on a list, or on the other one."""
-        self.kind, self.reason, self.by, self.at, self.revoked_at = kind, reason, by, now, None
+        self.kind, self.reason, self.at, self.revoked_at = kind, reason, now, None
+        self.by, self.role = by
         self.record(PhoneListed(entry_id=self.id, kind=kind))
 
 

@@ -12,7 +12,8 @@ from shared.days import day_bounds
 from shared.divisions import CITY
 from shared.documents import Day, Document, Index
 from shared.problems import Problem
-from shared.workflow import History, Move, Workflow
+from shared.roles import Role
+from shared.workflow import Actor, History, Move, Workflow
 
 from .pledge import COUNTED, VERIFIED
 from .reasons import Why
@@ -92,6 +93,7 @@ class Invalidation(Document):
     condition: Condition
     reason: Why
     by: str
+    role: Role | None = None
     at: datetime
     matched: int
     invalidated: int = 0
@@ -100,18 +102,25 @@ class Invalidation(Document):
     state: InvalidationState = PREPARED
     history: History = Field(default_factory=list)
 
+    @property
+    def actor(self) -> Actor:
+        """Whose doing it is, in the history of each pledge."""
+        return Actor(self.by, self.role)
+
     @classmethod
-    def prepared(cls, condition: Condition, matched: int, reason: Why, by: str, now: datetime) -> Self:
+    def prepared(cls, condition: Condition, matched: int, reason: Why, by: Actor, now: datetime) -> Self:
         """To be looked at before it is started; `matched` is the dry count."""
-        invalidation = cls(condition=condition, matched=matched, reason=reason, by=by, at=now)
+        invalidation = cls(
+            condition=condition, matched=matched, reason=reason, by=by.id, role=by.role, at=now
+        )
         invalidation._moved()
         return invalidation
 
-    def start(self, by: str, now: datetime) -> None:
+    def start(self, by: Actor, now: datetime) -> None:
         """Let the job do it. Raises IllegalMove."""
         self._move("start", now, by)
 
-    def cancel(self, by: str, now: datetime) -> None:
+    def cancel(self, by: Actor, now: datetime) -> None:
         """Stop; what was struck out stays so. Raises IllegalMove."""
         self._move("cancel", now, by)
 
@@ -125,7 +134,7 @@ class Invalidation(Document):
         if self.state is RUNNING:
             self._move("finish", now, None)
 
-    def _move(self, move: str, now: datetime, by: str | None) -> None:
+    def _move(self, move: str, now: datetime, by: Actor | None) -> None:
         INVALIDATION.move(self, move, now, by=by)
         if self.state in INVALIDATION.terminal and self.condition.phone_key:
             self.condition = self.condition.model_copy(update={"phone_key": ENDED})

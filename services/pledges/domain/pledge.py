@@ -23,7 +23,7 @@ from shared.days import local_day
 from shared.documents import Day, Document, Index, Most
 from shared.personal import Personal, PersonId
 from shared.problems import Problem, TooManyRequests
-from shared.workflow import History, Move, Workflow
+from shared.workflow import Actor, History, Move, Workflow
 
 from .campaign import Campaign
 from .identity import Keys
@@ -38,6 +38,8 @@ RESEND = (Limit(1, timedelta(minutes=1)), Limit(5, timedelta(days=1)))
 """How often a code is sent for one form."""
 CODES_KNOWN = max(limit.most for limit in RESEND)
 """As many of the last codes as the limits look back at."""
+SIGNER = Actor("signer")
+"""Who acts, in the history: signers need no account, and nobody is named there."""
 
 
 class PledgeState(StrEnum):
@@ -229,7 +231,7 @@ class Pledge(Document):
 
     def verify(self, now: datetime) -> None:
         """The signer holds the phone. A held pledge waits for the reviewer; another is counted at once."""
-        PLEDGE.move(self, "verify", now, by="signer")
+        PLEDGE.move(self, "verify", now, by=SIGNER)
         self.code_key = ""
         if self.held:
             self.record(
@@ -243,7 +245,7 @@ class Pledge(Document):
                 )
             )
 
-    def count(self, serial: int, token: str, now: datetime, by: str | None = None) -> None:
+    def count(self, serial: int, token: str, now: datetime, by: Actor | None = None) -> None:
         """Join the chain under `serial`, with the certificate `token`. Raises IllegalMove."""
         PLEDGE.move(self, "count", now, by=by)
         self.serial, self.token, self.signed_day = serial, token, local_day(now)
@@ -264,7 +266,7 @@ class Pledge(Document):
 
     def withdraw(self, now: datetime, why: Why | None = None) -> None:
         """The household takes it back. Raises IllegalMove."""
-        PLEDGE.move(self, "withdraw", now, by="signer", why=why)
+        PLEDGE.move(self, "withdraw", now, by=SIGNER, why=why)
         self.ended_day = local_day(now)
         if self.serial:
             self.record(PledgeWithdrawn(**self._ended()))
@@ -304,7 +306,7 @@ class Pledge(Document):
             )
         )
 
-    def invalidate(self, reason: Why, now: datetime, by: str, invalidation: str = "") -> None:
+    def invalidate(self, reason: Why, now: datetime, by: Actor, invalidation: str = "") -> None:
         """The federation strikes it out, alone or by a bulk `invalidation`. Raises IllegalMove."""
         PLEDGE.move(self, "invalidate", now, by=by, why=reason)
         self.ended_day, self.invalidation = local_day(now), invalidation

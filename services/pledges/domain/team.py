@@ -12,7 +12,7 @@ from shared.days import local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Problem
-from shared.workflow import History, Move, Workflow
+from shared.workflow import Actor, History, Move, Workflow
 
 from .reasons import Why
 
@@ -127,12 +127,12 @@ class Talk(Document):
         talk._moved()
         return talk
 
-    def hold(self, attendees: int, now: datetime) -> None:
+    def hold(self, attendees: int, now: datetime, by: Actor) -> None:
         """It took place. Raises IllegalMove, TooEarly."""
         TALK.check(self, "hold")
         if now < self.starts_at:
             raise TooEarly(starts_at=self.starts_at)
-        TALK.move(self, "hold", now, by=self.preacher_id)
+        TALK.move(self, "hold", now, by=by)
         self.attendees, self.held_day = attendees, local_day(now)
         self.record(
             TalkHeld(
@@ -145,9 +145,9 @@ class Talk(Document):
             )
         )
 
-    def cancel(self, reason: Why, now: datetime) -> None:
+    def cancel(self, reason: Why, now: datetime, by: Actor) -> None:
         """It will not take place. Raises IllegalMove."""
-        TALK.move(self, "cancel", now, by=self.preacher_id, why=reason)
+        TALK.move(self, "cancel", now, by=by, why=reason)
         self._moved()
 
     def _moved(self) -> None:

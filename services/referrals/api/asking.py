@@ -19,15 +19,13 @@ from shared.divisions import DivisionCode
 from shared.persons import erase_keys
 from shared.service import StoreDep
 from shared.views import Body, Phone, tagged
+from shared.workflow import Actor
 
-from . import handling
-from .callers import Asking, Erasing, Patient, actor, reached
+from .callers import Asking, Erasing, Patient, reached
 from .handling import At
 from .views import Clinical, Name, PatientView, ReadingView, StepView, a_county
 
 router = APIRouter(tags=["asking"])
-BY_PHONE = handling.PATIENT | handling.COORDINATOR
-"""What a patient says herself, or the coordinator for her."""
 
 
 class Request(Body):
@@ -53,9 +51,9 @@ class Reasoned(Body):
 
 @router.post("/referrals", status_code=201, summary="申请绿色通道 / Ask for a referral")
 async def ask(body: Request, caller: Asking, store: StoreDep, response: Response) -> StepView:
-    own = Role.RESIDENT in caller.roles
+    own = caller.role is Role.RESIDENT
     referral = Referral.requested(
-        PATIENT if own else caller.id,
+        Actor.of(caller, PATIENT),
         now(),
         patient=await store.vault.new_person(),
         patient_key=account_key(store, caller) if own else phone_key(store, body.phone),
@@ -72,8 +70,8 @@ async def own(caller: Patient, store: StoreDep) -> list[StepView]:
 
 @router.get("/referrals/{referral_id}", summary="转诊详情及查阅记录 / The whole of it, and who read it")
 async def read_own(referral_id: str, caller: Patient, store: StoreDep, response: Response) -> PatientView:
-    referral = await reached(store, caller, handling.PATIENT, referral_id)
-    slot = await open_record(store, caller, Role.RESIDENT, referral, View.PATIENT)
+    referral = await reached(store, caller, referral_id)
+    slot = await open_record(store, caller, referral, View.PATIENT)
     readings, grants = await read_by(store, referral_id)
     shown = [ReadingView.of(reading, grants) for reading in readings]
     return tagged(response, PatientView.opened(referral, slot, shown))
@@ -81,18 +79,18 @@ async def read_own(referral_id: str, caller: Patient, store: StoreDep, response:
 
 @router.post("/referrals/{referral_id}/confirm-offer", summary="确认入院 / Take the bed that is offered")
 async def confirm_offer(caller: Asking, at: At) -> StepView:
-    return await at.change(caller, BY_PHONE, lambda referral, now, by: referral.confirm_offer(now, by))
+    return await at.change(caller, lambda referral, now, by: referral.confirm_offer(now, by))
 
 
 @router.post("/referrals/{referral_id}/cancel", summary="撤回申请 / Take it back")
 async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
-    return await at.change(caller, BY_PHONE, lambda referral, now, by: referral.cancel(body.why, now, by))
+    return await at.change(caller, lambda referral, now, by: referral.cancel(body.why, now, by))
 
 
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
 async def erase(referral_id: str, caller: Erasing, store: StoreDep, at: At) -> StepView:
-    referral = await reached(store, caller, BY_PHONE, referral_id, at.if_match)
+    referral = await reached(store, caller, referral_id, at.if_match)
     readings = await queries.readings(store, referral.id, MOST_SHOWN)
-    records, by = {"referrals": 1, "readings": len(readings)}, actor(store, caller, referral)
+    records, by = {"referrals": 1, "readings": len(readings)}, Actor.of(caller, PATIENT)
     await erase_keys(store, referral.patient, records, by)
-    return await at.change(caller, BY_PHONE, lambda referral, now, by: referral.erase(now, by))
+    return await at.change(caller, lambda referral, now, by: referral.erase(now, by))

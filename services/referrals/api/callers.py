@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from services.referrals.domain.referral import PATIENT, Referral
+from services.referrals.domain.referral import Referral
 from services.referrals.domain.slot import Slot
 from services.referrals.patients import keys_of
 from shared.access import Caller, Forbidden, Role, may
 from shared.contracts.referrals import Department
 from shared.problems import NotFound
+from shared.roles import reaches_department
 from shared.store.store import Store
 
 Patient = Annotated[Caller, may(Role.RESIDENT)]
@@ -31,59 +32,44 @@ DataOfficer = Annotated[Caller, may(Role.DATA_OFFICER)]
 
 
 def department_of(caller: Caller) -> Department:
-    """The department a clinician works in. Raises Forbidden for one that the channel does not lead to."""
-    try:
-        return Department(caller.department or "")
-    except ValueError:
-        raise Forbidden("不属于绿色通道的科室 / not a department of the channel") from None
+    """The department that a clinician works in: without one nobody is a clinician."""
+    assert caller.department
+    return caller.department
 
 
 def within(caller: Caller, department: Department) -> Department:
     """A department that the caller wants to act in. Raises Forbidden for another one than theirs."""
-    if Role.COORDINATOR not in caller.roles and department_of(caller) is not department:
+    if not reaches_department(caller, department):
         raise Forbidden(department=department)
     return department
 
 
-def is_own(store: Store, caller: Caller, referral: Referral) -> bool:
-    """Whether the caller is the patient."""
-    return Role.RESIDENT in caller.roles and referral.patient_key in keys_of(store, caller)
-
-
 def treats(caller: Caller, referral: Referral) -> bool:
     """Whether the caller works in the department that the patient is referred to."""
-    return Role.CLINICIAN in caller.roles and caller.department == referral.department
+    return caller.role is Role.CLINICIAN and reaches_department(caller, referral.department)
 
 
-async def reached(
-    store: Store, caller: Caller, role_in: frozenset[Role], referral_id: str, if_match: str | None = None
-) -> Referral:
-    """A referral that the caller has to do with, in one of some roles. Whether there are others is not told.
+async def reached(store: Store, caller: Caller, referral_id: str, if_match: str | None = None) -> Referral:
+    """A referral that the caller, in the role they act in, has to do with. Of others it is not told
+    that there are any.
 
     Raises NotFound, StaleVersion.
     """
     referral = await store.find(Referral, referral_id)
-    if referral is None or not _reaches(store, caller, role_in, referral):
+    if referral is None or not _reaches(store, caller, referral):
         raise NotFound(kind=Referral.collection)
     return await store.load(Referral, referral_id, if_match=if_match) if if_match else referral
 
 
-def _reaches(store: Store, caller: Caller, role_in: frozenset[Role], referral: Referral) -> bool:
-    return (
-        (Role.RESIDENT in role_in and is_own(store, caller, referral))
-        or (Role.CLINICIAN in role_in and treats(caller, referral))
-        or (Role.COORDINATOR in role_in and Role.COORDINATOR in caller.roles)
-    )
+def _reaches(store: Store, caller: Caller, referral: Referral) -> bool:
+    if caller.role is Role.RESIDENT:
+        return referral.patient_key in keys_of(store, caller)
+    return caller.role is Role.COORDINATOR or treats(caller, referral)
 
 
 async def reached_slot(store: Store, caller: Caller, slot_id: str, if_match: str | None = None) -> Slot:
-    """A slot of the caller's department. Raises NotFound, StaleVersion."""
+    """A slot of a department that the caller has to do with. Raises NotFound, StaleVersion."""
     slot = await store.load(Slot, slot_id)
-    if Role.COORDINATOR not in caller.roles and caller.department != slot.department:
+    if not reaches_department(caller, slot.department):
         raise NotFound(kind=Slot.collection)
     return await store.load(Slot, slot_id, if_match=if_match) if if_match else slot
-
-
-def actor(store: Store, caller: Caller, referral: Referral) -> str:
-    """Who acts, as the history says it: a patient's own id is personal and is not written there."""
-    return PATIENT if is_own(store, caller, referral) else caller.id

@@ -14,6 +14,7 @@ from shared.links import PublicLink
 from shared.service import IfMatch, StoreDep
 from shared.store.store import repeated
 from shared.views import Body, DocumentView, Instant, tagged
+from shared.workflow import Actor
 
 from .asking import Reasoned
 from .callers import Clinician, Staff, reached_slot, within
@@ -109,5 +110,5 @@ async def withdraw(
     async def load() -> Slot:
         return await reached_slot(store, caller, slot_id, if_match)
 
-    view = await changes.withdraw_slot(store, load, body.why, caller.id, SlotView.of)
+    view = await changes.withdraw_slot(store, load, body.why, Actor.of(caller), SlotView.of)
     return tagged(response, view)

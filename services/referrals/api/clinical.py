@@ -12,17 +12,14 @@ from services.referrals.domain.referral import Referral
 from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
 from services.referrals.opening import open_record
 from shared import security_log
-from shared.access import Caller, Role
 from shared.clock import now
 from shared.problems import NotFound
 from shared.security_log import Kind
 from shared.service import StoreDep
-from shared.store.store import Store
 from shared.views import Body, tagged
 
-from . import handling
 from .asking import Reasoned
-from .callers import Clinician, Exporting, Staff, department_of, is_own, reached, treats
+from .callers import Clinician, Exporting, Staff, department_of, reached, treats
 from .handling import At
 from .views import Clinical, ClinicalView, Limit, StepView
 
@@ -69,28 +66,22 @@ async def clinical(referral_id: str, caller: Staff, store: StoreDep, response: R
         grant = None
     elif referral is None or (grant := await queries.grant_of(store, referral_id, caller.id, now())) is None:
         raise NotFound(kind=Referral.collection)
-    role = Role.CLINICIAN if Role.CLINICIAN in caller.roles else Role.COORDINATOR
-    slot = await open_record(store, caller, role, referral, View.CLINICAL, grant)
+    slot = await open_record(store, caller, referral, View.CLINICAL, grant)
     return tagged(response, ClinicalView.opened(referral, slot))
 
 
 @router.get("/referrals/{referral_id}/fhir", summary="FHIR R4 导出 / ServiceRequest and Task")
 async def export(referral_id: str, caller: Exporting, store: StoreDep, response: Response) -> Response:
-    referral = await reached(store, caller, handling.PATIENT | handling.CLINICIAN, referral_id)
-    await open_record(store, caller, _role(store, caller, referral), referral, View.FHIR)
+    referral = await reached(store, caller, referral_id)
+    await open_record(store, caller, referral, View.FHIR)
     security_log.record(Kind.EXPORT)
     return Response(fhir.export(referral), media_type=fhir.MEDIA_TYPE, headers={"ETag": referral.etag})
-
-
-def _role(store: Store, caller: Caller, referral: Referral) -> Role:
-    return Role.RESIDENT if is_own(store, caller, referral) else Role.CLINICIAN
 
 
 @router.post("/referrals/{referral_id}/accept", summary="接收 / Take the patient")
 async def accept(body: Acceptance, caller: Clinician, at: At) -> StepView:
     return await at.change(
         caller,
-        handling.CLINICIAN,
         lambda referral, now, by: referral.accept(body.urgency, body.opinion, now, by),
         opened=body.opinion is not None,
     )
@@ -100,7 +91,6 @@ async def accept(body: Acceptance, caller: Clinician, at: At) -> StepView:
 async def decline(body: Declining, caller: Clinician, at: At) -> StepView:
     return await at.change(
         caller,
-        handling.CLINICIAN,
         lambda referral, now, by: referral.decline(body.why, body.opinion, now, by),
         opened=body.opinion is not None,
     )
@@ -113,7 +103,7 @@ async def offer_bed(body: Offer, caller: Clinician, at: At) -> StepView:
 
 @router.post("/referrals/{referral_id}/admit", summary="入院 / She is in the ward")
 async def admit(caller: Clinician, at: At) -> StepView:
-    return await at.change(caller, handling.CLINICIAN, lambda referral, now, by: referral.admit(now, by))
+    return await at.change(caller, lambda referral, now, by: referral.admit(now, by))
 
 
 @router.post("/referrals/{referral_id}/consult", summary="完成会诊 / The consult took place")
@@ -125,7 +115,6 @@ async def consult(body: Opinion, caller: Clinician, at: At) -> StepView:
 async def complete(body: Opinion, caller: Clinician, at: At) -> StepView:
     return await at.change(
         caller,
-        handling.CLINICIAN,
         lambda referral, now, by: referral.complete(body.opinion, now, by),
         opened=body.opinion is not None,
     )

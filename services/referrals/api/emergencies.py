@@ -10,12 +10,12 @@ from services.referrals.domain.reading import Grant, View
 from services.referrals.domain.referral import Referral
 from services.referrals.opening import record
 from shared import security_log
-from shared.access import Role
 from shared.clock import now
 from shared.problems import Problem
 from shared.security_log import Kind
 from shared.service import IfMatch, StoreDep
 from shared.views import Body, tagged
+from shared.workflow import Actor
 
 from .callers import DataOfficer, Staff, treats
 from .views import GrantView, Limit, ReasonedGrantView
@@ -48,7 +48,7 @@ async def break_glass(
     referral = await store.load(Referral, referral_id)
     if treats(caller, referral):
         raise NotNeeded()
-    grant = Grant.broken(referral, body.reason, caller.id, now())
+    grant = Grant.broken(referral, body.reason, Actor.of(caller), now())
     view = await store.commit(grant, GrantView.of)
     security_log.record(Kind.BREAK_GLASS, grant=view.id)
     return tagged(response, view)
@@ -64,7 +64,7 @@ async def read_emergency(
     grant_id: str, caller: DataOfficer, store: StoreDep, response: Response
 ) -> ReasonedGrantView:
     grant = await store.load(Grant, grant_id)
-    await record(store, caller, Role.DATA_OFFICER, grant.referral_id, View.REVIEW, grant)
+    await record(store, caller, grant.referral_id, View.REVIEW, grant)
     await store.unseal(grant)
     return tagged(response, ReasonedGrantView.of(grant))
 
@@ -81,7 +81,7 @@ async def review(
     view = await store.change(
         Grant,
         grant_id,
-        lambda grant: grant.review(justified=body.justified, now=now(), by=caller.id),
+        lambda grant: grant.review(justified=body.justified, now=now(), by=Actor.of(caller)),
         GrantView.of,
         if_match=if_match,
     )

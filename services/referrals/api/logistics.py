@@ -8,20 +8,16 @@ from services.referrals import queries
 from services.referrals.domain.reading import View
 from services.referrals.domain.states import COORDINATOR, ReferralState, Urgency
 from services.referrals.opening import open_record
-from shared.access import Role
 from shared.contracts.referrals import Department
 from shared.service import StoreDep
 from shared.views import Body, tagged
 
-from . import handling
 from .asking import Reasoned
 from .callers import Concerned, Coordinator, Staff, reached
 from .handling import At
 from .views import Limit, LogisticsView, StepView
 
 router = APIRouter(tags=["logistics"])
-STAFF = handling.COORDINATOR | handling.CLINICIAN
-EVERYBODY = STAFF | handling.PATIENT
 
 
 class Triage(Body):
@@ -58,35 +54,29 @@ async def coordinator_queue(
 async def logistics(
     referral_id: str, caller: Coordinator, store: StoreDep, response: Response
 ) -> LogisticsView:
-    referral = await reached(store, caller, handling.COORDINATOR, referral_id)
-    slot = await open_record(store, caller, Role.COORDINATOR, referral, View.LOGISTICS)
+    referral = await reached(store, caller, referral_id)
+    slot = await open_record(store, caller, referral, View.LOGISTICS)
     return tagged(response, LogisticsView.opened(referral, slot))
 
 
 @router.post("/referrals/{referral_id}/triage", summary="分诊 / Pass it on to the department")
 async def triage(body: Triage, caller: Coordinator, at: At) -> StepView:
-    return await at.change(
-        caller, handling.COORDINATOR, lambda referral, now, by: referral.triage(body.urgency, now, by)
-    )
+    return await at.change(caller, lambda referral, now, by: referral.triage(body.urgency, now, by))
 
 
 @router.post("/referrals/{referral_id}/return-offer", summary="退回床位 / Give the offered bed back")
 async def return_offer(body: Reasoned, caller: Concerned, at: At) -> StepView:
-    return await at.change(
-        caller, EVERYBODY, lambda referral, now, by: referral.return_offer(body.why, now, by)
-    )
+    return await at.change(caller, lambda referral, now, by: referral.return_offer(body.why, now, by))
 
 
 @router.post("/referrals/{referral_id}/hold", summary="暂缓 / Let it rest until a day")
 async def hold(body: Rest, caller: Staff, at: At) -> StepView:
-    return await at.change(
-        caller, STAFF, lambda referral, now, by: referral.hold(body.why, body.until, now, by)
-    )
+    return await at.change(caller, lambda referral, now, by: referral.hold(body.why, body.until, now, by))
 
 
 @router.post("/referrals/{referral_id}/resume", summary="恢复办理 / Let it go on")
 async def resume(caller: Staff, at: At) -> StepView:
-    return await at.change(caller, STAFF, lambda referral, now, by: referral.resume(now, by))
+    return await at.change(caller, lambda referral, now, by: referral.resume(now, by))
 
 
 @router.post("/referrals/{referral_id}/book-consult", summary="预约远程会诊 / Book a consult slot")
@@ -101,18 +91,14 @@ async def reschedule(body: Booking, caller: Staff, at: At) -> StepView:
 
 @router.post("/referrals/{referral_id}/release-consult", summary="取消会诊预约 / Give the slot back")
 async def release_consult(body: Reasoned, caller: Concerned, at: At) -> StepView:
-    return await at.change(
-        caller, EVERYBODY, lambda referral, now, by: referral.release_consult(body.why, now, by)
-    )
+    return await at.change(caller, lambda referral, now, by: referral.release_consult(body.why, now, by))
 
 
 @router.post("/referrals/{referral_id}/fail", summary="未能完成 / It came to nothing")
 async def fail(body: Reasoned, caller: Staff, at: At) -> StepView:
-    return await at.change(caller, STAFF, lambda referral, now, by: referral.fail(body.why, now, by))
+    return await at.change(caller, lambda referral, now, by: referral.fail(body.why, now, by))
 
 
 @router.post("/referrals/{referral_id}/enter-in-error", summary="误录 / It should never have been there")
 async def enter_in_error(body: Reasoned, caller: Staff, at: At) -> StepView:
-    return await at.change(
-        caller, STAFF, lambda referral, now, by: referral.enter_in_error(body.why, now, by)
-    )
+    return await at.change(caller, lambda referral, now, by: referral.enter_in_error(body.why, now, by))

@@ -13,7 +13,8 @@ from shared.days import local_day
 from shared.documents import Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Problem
-from shared.workflow import History, Move, Workflow
+from shared.roles import Role
+from shared.workflow import Actor, History, Move, Workflow
 
 from .referral import Referral
 
@@ -99,6 +100,7 @@ class Grant(Document):
     department: Department
     division: str
     by: str
+    role: Role | None = None
     reason: Personal[str] = None
     at: datetime
     until: datetime
@@ -109,14 +111,15 @@ class Grant(Document):
     """Until when it must be reviewed."""
 
     @classmethod
-    def broken(cls, referral: Referral, reason: str, by: str, now: datetime) -> Self:
+    def broken(cls, referral: Referral, reason: str, by: Actor, now: datetime) -> Self:
         """Open the record in an emergency."""
         grant = cls(
             referral_id=referral.id,
             patient=referral.patient,
             department=referral.department,
             division=referral.division,
-            by=by,
+            by=by.id,
+            role=by.role,
             reason=reason,
             at=now,
             until=now + GRANTED,
@@ -125,10 +128,10 @@ class Grant(Document):
         grant.record(events.RecordBreakGlass(**grant._facts(now)))
         return grant
 
-    def review(self, *, justified: bool, now: datetime, by: str) -> None:
+    def review(self, *, justified: bool, now: datetime, by: Actor) -> None:
         """The data officer's finding. Raises IllegalMove, OwnReview."""
         REVIEW.check(self, "justify")
-        if by == self.by:
+        if by.id == self.by:
             raise OwnReview()
         REVIEW.move(self, "justify" if justified else "object", now, by=by)
         self.deadline = None

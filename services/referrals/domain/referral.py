@@ -12,13 +12,15 @@ from shared.days import day_bounds, local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import InvalidRequest, Problem
-from shared.workflow import History
+from shared.roles import Role
+from shared.workflow import Actor, History
 
 from .departments import DEPARTMENTS
 from .states import REFERRAL, ReferralState, Urgency, Why
 
-PATIENT, SYSTEM = "patient", "system"
+PATIENT = "patient"
 """Who acts, in the history: a patient's own id is personal and is not written there."""
+HERSELF, SYSTEM = Actor(PATIENT, Role.RESIDENT), Actor("system")
 LONGEST_HOLD = timedelta(days=90)
 FIRST_DELAY = date(2019, 12, 1)
 """Before there was an epidemic it delayed nobody."""
@@ -41,6 +43,7 @@ class Consent(BaseModel):
     """They may be given to the department."""
     by: str
     """`patient`, or the id of the coordinator to whom she gave them by phone."""
+    role: Role | None = None
 
 
 class BedOffer(BaseModel):
@@ -104,34 +107,34 @@ class Referral(Document):
     # ── in ───────────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
-    def requested(cls, by: str, now: datetime, **given: Any) -> Self:
+    def requested(cls, by: Actor, now: datetime, **given: Any) -> Self:
         """A new referral, with both consents given now. Raises InvalidRequest (`delayed_since`)."""
-        consent = Consent(health_at=now, hospital_at=now, by=by)
+        consent = Consent(health_at=now, hospital_at=now, by=by.id, role=by.role)
         referral = cls(consent=consent, requested_at=now, **given)
         if not FIRST_DELAY <= referral.delayed_since <= local_day(now):
             raise _invalid("delayed_since", "须为2019-12-01至今天 / must be from 2019-12-01 to today")
         referral.record(events.ReferralRequested(phone=referral.phone, **referral._facts(None, now)))
         return referral
 
-    def triage(self, urgency: Urgency, now: datetime, by: str) -> None:
+    def triage(self, urgency: Urgency, now: datetime, by: Actor) -> None:
         """It is complete: pass it on to the department. Raises IllegalMove."""
         self._step(events.ReferralTriaged, "triage", now, by)
         self.urgency = urgency
 
-    def accept(self, urgency: Urgency | None, opinion: str | None, now: datetime, by: str) -> None:
+    def accept(self, urgency: Urgency | None, opinion: str | None, now: datetime, by: Actor) -> None:
         """Take the patient, perhaps in another class. Raises IllegalMove."""
         self._step(events.ReferralAccepted, "accept", now, by)
         self.urgency = urgency or self.urgency
         self.opinion = opinion or self.opinion
 
-    def decline(self, why: Why, opinion: str | None, now: datetime, by: str) -> None:
+    def decline(self, why: Why, opinion: str | None, now: datetime, by: Actor) -> None:
         """The department cannot take her. Raises IllegalMove."""
         self._step(events.ReferralDeclined, "decline", now, by, why)
         self.opinion = opinion or self.opinion
 
     # ── a bed ────────────────────────────────────────────────────────────────────────────────────
 
-    def offer_bed(self, bed: int, admission_day: date, now: datetime, by: str) -> None:
+    def offer_bed(self, bed: int, admission_day: date, now: datetime, by: Actor) -> None:
         """Keep a bed for her until she has answered. Raises IllegalMove, InvalidRequest."""
         REFERRAL.check(self, "offer_bed")
         if admission_day < local_day(now) or admission_day > local_day(now + LONGEST_HOLD):
@@ -143,7 +146,7 @@ class Referral(Document):
         self.bed, self.deadline = bed, until
         self.offer = BedOffer(admission_day=admission_day, expires_at=until)
 
-    def confirm_offer(self, now: datetime, by: str) -> None:
+    def confirm_offer(self, now: datetime, by: Actor) -> None:
         """She will come: the bed is kept until that day is over. Raises IllegalMove, OfferExpired."""
         offer = self._live_offer("confirm_offer", now)
         until = day_bounds(offer.admission_day)[1]
@@ -151,7 +154,7 @@ class Referral(Document):
         self.offer = offer.model_copy(update={"confirmed": True, "expires_at": until})
         self.deadline = until
 
-    def return_offer(self, why: Why, now: datetime, by: str) -> None:
+    def return_offer(self, why: Why, now: datetime, by: Actor) -> None:
         """The bed is given back; she is in the queue again, at her old place. Raises IllegalMove."""
         self._step(events.ReferralOfferReturned, "return_offer", now, by, why)
         self._free()
@@ -161,7 +164,7 @@ class Referral(Document):
         self._step(events.ReferralOfferLapsed, "lapse", now, SYSTEM)
         self._free()
 
-    def admit(self, now: datetime, by: str) -> None:
+    def admit(self, now: datetime, by: Actor) -> None:
         """She is in the ward; the bed stays hers. Raises IllegalMove, OfferExpired."""
         self._live_offer("admit", now)
         self._step(events.ReferralAdmitted, "admit", now, by)
@@ -177,24 +180,24 @@ class Referral(Document):
 
     # ── a consult: the slot's own rules are in slot.py, and both are committed together ──────────
 
-    def book_consult(self, slot_id: str, starts_at: datetime, now: datetime, by: str) -> None:
+    def book_consult(self, slot_id: str, starts_at: datetime, now: datetime, by: Actor) -> None:
         """Raises IllegalMove."""
         facts: dict[str, Any] = {"waited_days": self._waited(now), "starts_at": starts_at}
         self._step(events.ReferralConsultBooked, "book_consult", now, by, **facts)
         self.placed_at = self.placed_at or now
         self.slot_id = slot_id
 
-    def reschedule(self, slot_id: str, starts_at: datetime, now: datetime, by: str) -> None:
+    def reschedule(self, slot_id: str, starts_at: datetime, now: datetime, by: Actor) -> None:
         """Raises IllegalMove."""
         self._step(events.ReferralConsultRescheduled, "reschedule", now, by, starts_at=starts_at)
         self.slot_id = slot_id
 
-    def release_consult(self, why: Why, now: datetime, by: str) -> None:
+    def release_consult(self, why: Why, now: datetime, by: Actor) -> None:
         """It will not take place; she is in the queue again. Raises IllegalMove."""
         self._step(events.ReferralConsultReleased, "release_consult", now, by, why)
         self._free()
 
-    def consult(self, opinion: str | None, now: datetime, by: str) -> None:
+    def consult(self, opinion: str | None, now: datetime, by: Actor) -> None:
         """It took place: the slot is used up, and needs not be given back. Raises IllegalMove."""
         self._step(events.ReferralConsulted, "consult", now, by)
         self.opinion = opinion or self.opinion
@@ -202,28 +205,28 @@ class Referral(Document):
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────
 
-    def complete(self, opinion: str | None, now: datetime, by: str) -> None:
+    def complete(self, opinion: str | None, now: datetime, by: Actor) -> None:
         """She got what she was referred for. Raises IllegalMove."""
         self._step(events.ReferralCompleted, "complete", now, by)
         self.opinion = opinion or self.opinion
         self._free()
 
-    def fail(self, why: Why, now: datetime, by: str) -> None:
+    def fail(self, why: Why, now: datetime, by: Actor) -> None:
         """It came to nothing. Raises IllegalMove."""
         self._step(events.ReferralNotCompleted, "fail", now, by, why)
         self._free()
 
-    def cancel(self, why: Why, now: datetime, by: str) -> None:
+    def cancel(self, why: Why, now: datetime, by: Actor) -> None:
         """Take it back. Raises IllegalMove."""
         self._step(events.ReferralCancelled, "cancel", now, by, why)
         self._free()
 
-    def enter_in_error(self, why: Why, now: datetime, by: str) -> None:
+    def enter_in_error(self, why: Why, now: datetime, by: Actor) -> None:
         """It should never have been there. Raises IllegalMove."""
         self._step(events.ReferralEnteredInError, "enter_in_error", now, by, why)
         self._free()
 
-    def hold(self, why: Why, until: date, now: datetime, by: str) -> None:
+    def hold(self, why: Why, until: date, now: datetime, by: Actor) -> None:
         """Let it rest: on that day it comes back by itself. Raises IllegalMove, InvalidRequest."""
         REFERRAL.check(self, "hold")
         if not local_day(now) < until <= local_day(now + LONGEST_HOLD):
@@ -231,7 +234,7 @@ class Referral(Document):
         self._step(events.ReferralHeld, "hold", now, by, why)
         self.deadline = day_bounds(until)[0]
 
-    def resume(self, now: datetime, by: str) -> None:
+    def resume(self, now: datetime, by: Actor) -> None:
         """The department looks at it again. Raises IllegalMove."""
         self._step(events.ReferralResumed, "resume", now, by)
         self.deadline = None
@@ -244,7 +247,7 @@ class Referral(Document):
             self.resume(now, SYSTEM)
         self.deadline = None
 
-    def erase(self, now: datetime, by: str) -> None:
+    def erase(self, now: datetime, by: Actor) -> None:
         """Forget the patient: what still runs ends with her consent, and nothing is left to match by.
 
         Only who lies in the ward stays there: the bed is hers until the ward discharges her.
@@ -267,7 +270,7 @@ class Referral(Document):
         event: type[events.Step],
         move: str,
         now: datetime,
-        by: str,
+        by: Actor,
         why: Why | None = None,
         **facts: Any,
     ) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.contracts.referrals import Department, SlotMoved
 from shared.documents import Document, Index
 from shared.problems import InvalidRequest, Problem
-from shared.workflow import History, Move, Workflow
+from shared.workflow import Actor, History, Move, Workflow
 
 from .states import COORDINATOR, DEPARTMENT, Why
 
@@ -95,7 +95,7 @@ class Slot(Document):
         slot._told(None)
         return slot
 
-    def book(self, referral_id: str, department: Department, now: datetime, by: str) -> None:
+    def book(self, referral_id: str, department: Department, now: datetime, by: Actor) -> None:
         """Raises SlotTaken, IllegalMove, OtherDepartment, TooLate."""
         if self.state is BOOKED:
             raise SlotTaken()
@@ -107,21 +107,21 @@ class Slot(Document):
         self._step("book", now, by)
         self.referral_id, self.deadline = referral_id, None
 
-    def release(self, now: datetime, by: str) -> None:
+    def release(self, now: datetime, by: Actor) -> None:
         """Nobody has it any more; when its time has come, it is gone at once. Raises IllegalMove."""
         self._step("release", now, by)
         self.referral_id, self.deadline = "", self.starts_at
         if self.starts_at <= now:
             self.fall_due(now)
 
-    def use(self, now: datetime, by: str) -> None:
+    def use(self, now: datetime, by: Actor) -> None:
         """The consult took place. Raises IllegalMove, TooEarly."""
         SLOT.check(self, "use")
         if now < self.starts_at:
             raise TooEarly(starts_at=self.starts_at)
         self._step("use", now, by)
 
-    def withdraw(self, why: Why, now: datetime, by: str) -> None:
+    def withdraw(self, why: Why, now: datetime, by: Actor) -> None:
         """The department cannot keep it. Raises IllegalMove."""
         self._step("withdraw", now, by, why)
         self.referral_id, self.deadline = "", None
@@ -129,10 +129,10 @@ class Slot(Document):
     def fall_due(self, now: datetime) -> None:
         """It began, and nobody had booked it."""
         if self.state is OPEN:
-            self._step("pass", now, "system")
+            self._step("pass", now, Actor("system"))
         self.deadline = None
 
-    def _step(self, move: str, now: datetime, by: str, why: Why | None = None) -> None:
+    def _step(self, move: str, now: datetime, by: Actor, why: Why | None = None) -> None:
         was = self.state
         SLOT.move(self, move, now, by=by, why=why)
         self._told(was)

@@ -15,8 +15,9 @@ from services.pledges.domain.reasons import Why
 from shared.clock import moved, now
 from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidated
 from shared.days import local_day
-from shared.identity import Role
 from shared.problems import TooManyRequests
+from shared.roles import Role
+from shared.workflow import Actor
 
 NOON = datetime(2020, 4, 1, 4, 0, tzinfo=UTC)
 
@@ -183,7 +184,7 @@ async def test_a_bulk_invalidation_goes_on_where_a_crash_left_it(town: Town) -> 
     await town.store.change(  # struck out, but the progress was not noted any more
         Pledge,
         pledges[0]["id"],
-        lambda p: p.invalidate(Why.SUSPICIOUS, now(), "officer-1", job["id"]),
+        lambda p: p.invalidate(Why.SUSPICIOUS, now(), Actor("officer-1"), job["id"]),
     )
     await town.done(f"/invalidations/{job['id']}/start")
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from referrals_desk import OPINION, SUMMARY, Desk, Who
 
 from services.referrals import fhir
-from services.referrals.domain.referral import Referral
+from services.referrals.domain.referral import HERSELF, Referral
 from services.referrals.domain.states import TASK_STATUS, ReferralState, Urgency, Why
 from shared.contracts.referrals import Department
 from shared.workflow import Transition
@@ -33,7 +33,7 @@ PRIORITIES = {"routine", "urgent", "asap", "stat"}
 
 def a_referral(state: ReferralState, department: Department = Department.BREAST) -> Referral:
     referral = Referral.requested(
-        "patient",
+        HERSELF,
         NOW,
         patient="0" * 32,
         department=department,

@@ -8,19 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.referrals.domain.referral import FIRST_DELAY, Referral, queue_key
+from services.referrals.domain.referral import FIRST_DELAY, HERSELF, Referral, queue_key
 from services.referrals.domain.states import REFERRAL, ReferralState, Urgency, Why
 from shared.contracts.referrals import ENDED, RUNNING, Department, Step
 from shared.problems import Full, InvalidRequest
-from shared.workflow import MOST_STEPS, IllegalMove
+from shared.roles import Role
+from shared.workflow import MOST_STEPS, Actor, IllegalMove
 
 NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
 TODAY = date(2020, 3, 8)
+DESK, WARD = Actor("c", Role.COORDINATOR), Actor("d", Role.CLINICIAN)
 
 
 def a_referral(delayed_since: date = TODAY, asked: datetime = NOW, **facts: object) -> Referral:
     return Referral.requested(
-        "patient",
+        HERSELF,
         asked,
         patient="p",
         department=Department.BREAST,
@@ -55,24 +57,24 @@ def test_the_order_is_a_function_of_the_facts_and_not_of_how_they_came(
 
 
 DO = {
-    "triage": lambda r: r.triage(Urgency.URGENT, NOW, "c"),
-    "accept": lambda r: r.accept(None, None, NOW, "d"),
-    "decline": lambda r: r.decline(Why.OUT_OF_SCOPE, None, NOW, "d"),
-    "offer_bed": lambda r: r.offer_bed(1, TODAY + timedelta(days=2), NOW, "d"),
-    "confirm_offer": lambda r: r.confirm_offer(NOW, "patient"),
-    "return_offer": lambda r: r.return_offer(Why.PATIENT_DECLINED, NOW, "patient"),
+    "triage": lambda r: r.triage(Urgency.URGENT, NOW, DESK),
+    "accept": lambda r: r.accept(None, None, NOW, WARD),
+    "decline": lambda r: r.decline(Why.OUT_OF_SCOPE, None, NOW, WARD),
+    "offer_bed": lambda r: r.offer_bed(1, TODAY + timedelta(days=2), NOW, WARD),
+    "confirm_offer": lambda r: r.confirm_offer(NOW, HERSELF),
+    "return_offer": lambda r: r.return_offer(Why.PATIENT_DECLINED, NOW, HERSELF),
     "lapse": lambda r: r.lapse(NOW),
-    "admit": lambda r: r.admit(NOW, "d"),
-    "book_consult": lambda r: r.book_consult("slot", NOW, NOW, "c"),
-    "reschedule": lambda r: r.reschedule("other", NOW, NOW, "c"),
-    "release_consult": lambda r: r.release_consult(Why.OTHER, NOW, "c"),
-    "consult": lambda r: r.consult(None, NOW, "d"),
-    "complete": lambda r: r.complete(None, NOW, "d"),
-    "fail": lambda r: r.fail(Why.UNREACHABLE, NOW, "c"),
-    "hold": lambda r: r.hold(Why.PATIENT_ASKED, TODAY + timedelta(days=3), NOW, "c"),
-    "resume": lambda r: r.resume(NOW, "c"),
-    "cancel": lambda r: r.cancel(Why.PATIENT_ASKED, NOW, "patient"),
-    "enter_in_error": lambda r: r.enter_in_error(Why.DUPLICATE, NOW, "c"),
+    "admit": lambda r: r.admit(NOW, WARD),
+    "book_consult": lambda r: r.book_consult("slot", NOW, NOW, DESK),
+    "reschedule": lambda r: r.reschedule("other", NOW, NOW, DESK),
+    "release_consult": lambda r: r.release_consult(Why.OTHER, NOW, DESK),
+    "consult": lambda r: r.consult(None, NOW, WARD),
+    "complete": lambda r: r.complete(None, NOW, WARD),
+    "fail": lambda r: r.fail(Why.UNREACHABLE, NOW, DESK),
+    "hold": lambda r: r.hold(Why.PATIENT_ASKED, TODAY + timedelta(days=3), NOW, DESK),
+    "resume": lambda r: r.resume(NOW, DESK),
+    "cancel": lambda r: r.cancel(Why.PATIENT_ASKED, NOW, HERSELF),
+    "enter_in_error": lambda r: r.enter_in_error(Why.DUPLICATE, NOW, DESK),
 }
 
 
@@ -122,28 +124,28 @@ def test_others_are_told_which_states_run_and_which_have_ended() -> None:
 
 def test_a_history_that_is_full_leaves_what_ends_it_and_what_gives_back() -> None:
     referral = a_referral()
-    referral.triage(Urgency.ROUTINE, NOW, "c")
+    referral.triage(Urgency.ROUTINE, NOW, DESK)
     while len(referral.history) < MOST_STEPS:
-        referral.accept(None, None, NOW, "d")
+        referral.accept(None, None, NOW, WARD)
         if len(referral.history) < MOST_STEPS:
-            referral.hold(Why.OTHER, TODAY + timedelta(days=1), NOW, "c")
-            referral.resume(NOW, "c")
+            referral.hold(Why.OTHER, TODAY + timedelta(days=1), NOW, DESK)
+            referral.resume(NOW, DESK)
     with pytest.raises(Full) as refused:
-        referral.offer_bed(1, TODAY, NOW, "d")
+        referral.offer_bed(1, TODAY, NOW, WARD)
     assert (refused.value.status, refused.value.facts) == (409, {"what": "history", "most": MOST_STEPS})
     assert (referral.state, referral.bed) == (ReferralState.ACCEPTED, 0)
     referral.check_bounds()
-    referral.erase(NOW, "patient")
+    referral.erase(NOW, HERSELF)
     assert (referral.state, referral.patient_key) == (ReferralState.CANCELLED, "")
     referral.check_bounds()
 
 
 def test_a_bed_is_given_back_with_a_full_history_too() -> None:
     referral = a_referral()
-    referral.triage(Urgency.ROUTINE, NOW, "c")
-    referral.accept(None, None, NOW, "d")
-    referral.offer_bed(1, TODAY, NOW, "d")
+    referral.triage(Urgency.ROUTINE, NOW, DESK)
+    referral.accept(None, None, NOW, WARD)
+    referral.offer_bed(1, TODAY, NOW, WARD)
     referral.history = [*referral.history, *referral.history * MOST_STEPS][:MOST_STEPS]
-    referral.return_offer(Why.PATIENT_ASKED, NOW, "c")
+    referral.return_offer(Why.PATIENT_ASKED, NOW, DESK)
     assert (referral.state, referral.bed) == (ReferralState.ACCEPTED, 0)
     referral.check_bounds()
