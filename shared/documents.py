@@ -13,6 +13,9 @@ from shared.ids import new_id
 from shared.personal import PersonId, personal_fields
 from shared.problems import Full
 
+if TYPE_CHECKING:
+    from shared.workflow import Workflow
+
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 """A day in Asia/Shanghai, stored as YYYY-MM-DD."""
 
@@ -57,6 +60,8 @@ class Document(BaseModel):
     """The fields that hold many entries, and how many each may have at most."""
     indexes: ClassVar[Sequence[Index]] = ()
     person_field: ClassVar[str | None] = None
+    flow: ClassVar["Workflow | None"] = None
+    """Its moves, where it has a `state` and a `history`."""
 
     id: str = Field(default_factory=new_id)
     version: int = 0

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from shared import problems
 from shared.consumers.declare import Consumer
-from shared.deadlines import Deadline
+from shared.deadlines import Closing, Deadline
 from shared.documents import Document
 from shared.idempotency import IdempotentPosts
 from shared.identity import Identity
@@ -47,13 +47,22 @@ class Service:
     documents: Sequence[type[Document]] = ()
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
-    deadlines: Sequence[Deadline[Any]] = ()
+    deadlines: Sequence[Deadline[Any] | Closing[Any, Any]] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
     personal: "PersonalData | None" = None
     """How it finds and marks what it holds about a person; None where it holds nothing."""
     pages: Pages | None = None
     """None: it shows people nothing but the documentation of its routes."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would hang: a state that is to end by itself, and no deadline that ends it."""
+        for model in self.documents:
+            if model.flow is None and "history" in model.model_fields:
+                raise TypeError(f"{model.__name__} has a history, and does not name its flow")
+            ended = any(deadline.model is model for deadline in self.deadlines)
+            if model.flow and model.flow.ending and not ended:
+                raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
 
     def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`."""

@@ -16,6 +16,11 @@ MOST_STEPS = 200
 ALWAYS = 20
 """Moves that are left then for what ends it, and for what gives back (see `Move.always`)."""
 
+AT_WORK = frozenset({"reviewer", "coordinator", "department", "data-officer", "preacher", "system"})
+"""The queues of those whose work it is. Whoever stands in another may never come back to it."""
+LASTS = ""
+"""In place of a move: nothing has to happen any more, so the state may last."""
+
 
 class IllegalMove(Problem):
     """The state does not allow it; `state` and `legal` (the moves that are) tell the caller what is."""
@@ -73,21 +78,33 @@ class Moving(Protocol):
 
 
 class Workflow:
-    """`queues` names, for every state that is not terminal, the one role whose turn it is."""
+    """`queues` names, for every state that is not terminal, the one role whose turn it is.
 
-    def __init__(self, moves: Mapping[str, Move], queues: Mapping[StrEnum, str]) -> None:
+    `ends` names, for every state that waits for a resident, the move by which it ends by itself, or LASTS:
+    what waits for somebody who does not come back would hang for ever once a window has closed.
+    """
+
+    def __init__(
+        self,
+        moves: Mapping[str, Move],
+        queues: Mapping[StrEnum, str],
+        ends: Mapping[StrEnum, str] | None = None,
+    ) -> None:
         self.moves = moves
         self.queues = queues
+        self.ends = ends or {}
         states = {state for move in moves.values() for state in (*move.sources, move.target)}
         left = {state for move in moves.values() for state in move.sources}
         if left != set(queues):
             raise ValueError(f"states without exactly one queue: {sorted(left ^ set(queues))}")
         self.terminal = states - left
-        steps = {(source, move.target) for move in moves.values() if move.always for source in move.sources}
-        while ends := {step for step in steps if step[1] not in {source for source, _ in steps}}:
-            steps -= ends
-        if steps:
-            raise ValueError(f"moves that are always possible go round in circles: {sorted(steps)}")
+        _check_bounded(moves)
+        _check_ends(moves, queues, self.ends)
+
+    @property
+    def ending(self) -> set[str]:
+        """The moves that a deadline makes."""
+        return set(self.ends.values()) - {LASTS}
 
     def legal(self, state: StrEnum) -> list[str]:
         """The moves that a state allows."""
@@ -112,3 +129,22 @@ class Workflow:
         )
         subject.history = [*subject.history, step]
         subject.state = move.target
+
+
+def _check_bounded(moves: Mapping[str, Move]) -> None:
+    steps = {(source, move.target) for move in moves.values() if move.always for source in move.sources}
+    while last := {step for step in steps if step[1] not in {source for source, _ in steps}}:
+        steps -= last
+    if steps:
+        raise ValueError(f"moves that are always possible go round in circles: {sorted(steps)}")
+
+
+def _check_ends(
+    moves: Mapping[str, Move], queues: Mapping[StrEnum, str], ends: Mapping[StrEnum, str]
+) -> None:
+    hanging = {state for state, queue in queues.items() if queue not in AT_WORK} - set(ends)
+    if hanging:
+        raise ValueError(f"states that wait for a resident and do not say how they end: {sorted(hanging)}")
+    for state, move in ends.items():
+        if move != LASTS and state not in moves[move].sources:
+            raise ValueError(f"{move} is no move of {state}")

@@ -54,6 +54,22 @@ PLEDGES: Mapping[str, Template] = {
         Text("承诺未计入", "您的承诺已于 {day} 结束，未计入接龙。如有疑问，请联系当地妇联。"),
         Text("Pledge not counted", "Your pledge ended on {day} without being counted."),
     ),
+    "pledge.dropped/lapsed": Template(
+        (signer,),
+        Text("承诺未完成", "活动已结束，您的承诺未完成手机验证，已于 {day} 自动结束，未计入接龙。"),
+        Text("Pledge not completed", "The campaign is over; your unproven pledge ended on {day}."),
+    ),
+    "pledge.contested": Template(
+        (signer,),
+        Text(
+            "有人再次为您家签署",
+            "{day} 有人用别的手机号为您家签署，未计入。如非家人，请联系当地妇联。",
+        ),
+        Text(
+            "Somebody signed for you",
+            "On {day} somebody else tried to sign for your household, in vain.",
+        ),
+    ),
     "pledge.signed": Template(
         (signer,),
         Text("承诺已生效", "感谢您加入公筷公勺行动！您家是{place}接龙的第 {serial} 户。"),
@@ -140,6 +156,11 @@ PLEDGES: Mapping[str, Template] = {
         (city_officers,),
         Text("批量作废已完成", "批量作废已完成：符合条件 {matched} 户，作废 {invalidated} 户。"),
         Text("Bulk invalidation done", "{invalidated} of {matched} matching pledges were invalidated."),
+    ),
+    "invalidation.moved/lifted": Template(
+        (city_officers,),
+        Text("批量作废条件已解除", "批量作废条件已解除：此前作废 {invalidated} 户，此后提交的承诺正常计入。"),
+        Text("Bulk invalidation lifted", "Lifted after {invalidated} pledges; what comes now counts again."),
     ),
     "invalidation.moved/cancelled": Template(
         (city_officers,),

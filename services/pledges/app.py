@@ -1,6 +1,7 @@
 """How the service is wired."""
 
 from shared import persons
+from shared.deadlines import Closing
 from shared.service import Projection, Service
 
 from . import queries
@@ -13,6 +14,7 @@ from .domain.fraud import ListEntry
 from .domain.invalidation import Invalidation
 from .domain.photo import Photo
 from .domain.pledge import Pledge
+from .domain.states import PENDING
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
 from .pages import pages
@@ -30,6 +32,7 @@ service = Service(
     ],
     consumers=[chains_consumer],
     jobs=[strike_out],
+    deadlines=[Closing(Pledge, "campaign_id", PENDING, Pledge.lapse, Campaign, "ends_at", Campaign.ended)],
     counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
     projections=[Projection("chains", "pledges", queries.chains_shown)],
     personal=personal_data,

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
 from shared.clock import now
@@ -14,11 +15,14 @@ from shared.workflow import IllegalMove
 from . import queries
 from .domain.invalidation import Invalidation
 from .domain.pledge import Pledge
+from .lookups import CACHED_SECONDS
 
 BATCH = 100
 """Pledges between two looks at whether to go on."""
 POLL = 1.0
 LEASE = 15.0
+SEEN = timedelta(seconds=2 * CACHED_SECONDS)
+"""After this every replica has seen that a bulk invalidation is in force, and holds what comes."""
 
 
 async def strike_out(store: Store) -> None:
@@ -47,6 +51,8 @@ async def advance(store: Store, running: Invalidation) -> None:
     if pledges:
         progress = partial(Invalidation.progress, invalidated=struck, after=pledges[-1].id)
         await store.change(Invalidation, running.id, progress)
+    elif now() < running.started_at + SEEN:
+        await asyncio.sleep(POLL / 4)
     else:
         await store.change(Invalidation, running.id, lambda job: job.finish(struck, now()))
 

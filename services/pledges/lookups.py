@@ -13,7 +13,8 @@ from shared.store.grouping import Grouped
 from shared.store.store import Store
 
 from .domain.campaign import Campaign
-from .domain.fraud import SUSTAINED, Forms, ListEntry, ListKind
+from .domain.fraud import SUSTAINED, Forms, HoldReason, ListEntry, ListKind
+from .domain.invalidation import IN_FORCE, Condition, Invalidation
 from .domain.pledge import Pledge
 
 STRIPES = 4096
@@ -21,7 +22,8 @@ STRIPES = 4096
 CACHED_SECONDS = 1.0
 """How long another replica's change may stay unseen here."""
 MOST_LISTED = 20_000
-_LISTS = "lists"
+MOST_IN_FORCE = 1000
+_LISTS, _IN_FORCE = "lists", "in-force"
 T = TypeVar("T")
 
 
@@ -71,9 +73,26 @@ class Lookups:
         entries = await self._store.select(ListEntry, {"revoked_at": None}, limit=MOST_LISTED)
         return {entry.phone_key: entry.kind for entry in entries}
 
-    def forget_lists(self) -> None:
-        """They were changed here: read them again."""
+    async def suspicions(self, pledge: Pledge) -> list[HoldReason]:
+        """Why a pledge must be looked at before it counts, as of at most a second ago, whatever was known
+        when its form came."""
+        conditions = await self._cached(_IN_FORCE, self._conditions)
+        found = []
+        if await self.listed(pledge.phone_key) is ListKind.BLOCK:
+            found.append(HoldReason.BLOCKED)
+        if any(condition.covers(pledge) for condition in conditions):
+            found.append(HoldReason.INVALIDATION)
+        return found
+
+    async def _conditions(self) -> list[Condition]:
+        in_force = {"state": {"$in": list(IN_FORCE)}}
+        found = await self._store.select(Invalidation, in_force, sort=[("_id", -1)], limit=MOST_IN_FORCE)
+        return [invalidation.condition for invalidation in found]
+
+    def forget_suspicions(self) -> None:
+        """A list, or what is in force, was changed here: read it again."""
         self._cache.pop(_LISTS, None)
+        self._cache.pop(_IN_FORCE, None)
 
     async def earlier_forms(self, phone_key: str) -> Forms:
         """The forms of a phone so far."""

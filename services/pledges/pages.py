@@ -12,7 +12,8 @@ from shared.pages import Pages
 from shared.personal import mask_name
 
 from .domain.campaign import Campaign
-from .domain.pledge import Pledge, PledgeState
+from .domain.pledge import Pledge
+from .domain.states import PledgeState
 
 pages = Pages("pledges", Path(__file__).with_name("templates"))
 STATES = {

@@ -15,6 +15,7 @@ from shared.store.store import Store
 from .domain.checkin import CheckIn
 from .domain.fraud import ListEntry
 from .domain.identity import phone_key
+from .domain.invalidation import Invalidation
 from .domain.photo import Photo
 from .domain.pledge import Pledge
 from .domain.team import Member, Team
@@ -34,14 +35,16 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     pledges, since = await store.select(Pledge, key, limit=MOST), proven_since()
     proven = [p for p in pledges if p.phone_proven_at is not None and p.phone_proven_at > since]
     entries = await store.select(ListEntry, key)
+    struck = await store.select(Invalidation, {"condition.phone_key": key["phone_key"]})
     found += [await of_pledge(store, pledge) for pledge in proven]
-    return found + [_listed(entry) for entry in entries]
+    found += [_kept("list_entries", entry, "kind") for entry in entries]
+    return found + [_kept("invalidations", job, "state") for job in struck]
 
 
-def _listed(entry: ListEntry) -> Held:
-    """That the phone stands on a list against fraud: to leave it is not the caller's to decide."""
-    shown = entry.model_dump(mode="json", include={"id", "kind", "reason", "at"})
-    return Held(entry.id, {"list_entries": [shown]}, kept=True)
+def _kept(kind: str, document: Document, what: str) -> Held:
+    """What is known of the phone against fraud: that is not the caller's to end."""
+    shown = document.model_dump(mode="json", include={"id", what, "reason", "at"})
+    return Held(document.id, {kind: [shown]}, kept=True)
 
 
 async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:

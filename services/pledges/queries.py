@@ -12,7 +12,8 @@ from .domain.chain import Chain
 from .domain.checkin import STREAK_DAYS, CheckIn
 from .domain.fraud import ListEntry
 from .domain.invalidation import RUNNING, Invalidation, division_range
-from .domain.pledge import Pledge, PledgeState
+from .domain.pledge import Pledge
+from .domain.states import PledgeState
 from .domain.team import Observation, Talk, TalkState
 
 MANY = 10_000_000

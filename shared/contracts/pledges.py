@@ -51,7 +51,7 @@ class PledgeHeld(Event, name="pledge.held"):
 
 
 class PledgeDropped(Event, name="pledge.dropped"):
-    """A form ended (withdrawn, invalidated) without ever having been counted."""
+    """A form ended (withdrawn, invalidated, lapsed) without ever having been counted."""
 
     pledge_id: str
     campaign_id: str
@@ -71,6 +71,18 @@ class PledgeSigned(Event, name="pledge.signed"):
     signer: PersonId
     role: SignerRole
     members: int
+    day: Day
+
+
+class PledgeContested(Event, name="pledge.contested"):
+    """Somebody else proved a phone and tried to sign for a household that is counted.
+
+    Told to its holder, once a day at most; who tried is not said.
+    """
+
+    pledge_id: str
+    campaign_id: str
+    signer: PersonId
     day: Day
 
 
@@ -187,7 +199,7 @@ class PhoneListed(Event, name="phone.listed"):
 
 
 class InvalidationMoved(Event, name="invalidation.moved"):
-    """A bulk invalidation was prepared, started, finished or cancelled."""
+    """A bulk invalidation was prepared, started, finished, cancelled or lifted."""
 
     invalidation_id: str
     state: str

@@ -3,21 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
 import orjson
 import pytest
+from pydantic import Field
 from toy import until
 from toy_hosts import Hosts, toy_settings
 
 from shared import deadlines
 from shared.clock import moved, now
-from shared.deadlines import Deadline, Deadlines
+from shared.deadlines import Closing, Deadline, Deadlines
 from shared.documents import Document
 from shared.events import Event
 from shared.service import Service
 from shared.store.store import Store
+from shared.workflow import Move, Transition, Workflow
 
 HOUR = timedelta(hours=1)
 
@@ -160,3 +163,121 @@ async def test_hosts_act_by_themselves_and_go_on_after_a_restart(mongodb_uri: st
         await until(has_rung)
     assert (await store.load(Alarm, "later")).rang == 1
     await hosts.close()
+
+
+# ── the end of a window ──────────────────────────────────────────────────────────────────────────────
+
+
+class EntryState(StrEnum):
+    WAITING = "waiting"
+    LAPSED = "lapsed"
+
+
+ENTRY = Workflow(
+    {"lapse": Move((EntryState.WAITING,), EntryState.LAPSED)},
+    {EntryState.WAITING: "resident"},
+    {EntryState.WAITING: "lapse"},
+)
+
+
+class Edition(Document):
+    """Something with a window."""
+
+    collection: ClassVar[str] = "editions"
+    ends_at: datetime | None
+
+    def ended(self, _: datetime) -> None:
+        self.ends_at = None
+
+
+class Entry(Document):
+    """Waits for a resident. `early`: not to be ended yet."""
+
+    collection: ClassVar[str] = "entries"
+    flow: ClassVar[Workflow | None] = ENTRY
+    edition_id: str
+    early: bool = False
+    broken: bool = False
+    state: EntryState = EntryState.WAITING
+    history: list[Transition] = Field(default_factory=list)
+
+    def lapse(self, at: datetime) -> None:
+        if self.broken:
+            raise ValueError("it cannot lapse")
+        if not self.early:
+            ENTRY.move(self, "lapse", at)
+
+
+CLOSING = Closing(Entry, "edition_id", EntryState.WAITING, Entry.lapse, Edition, "ends_at", Edition.ended)
+
+
+def test_a_service_whose_documents_would_hang_is_refused() -> None:
+    Service("ledger", "账本", documents=[Entry, Edition], deadlines=[CLOSING])
+    with pytest.raises(TypeError, match="no deadline of Entry"):
+        Service("ledger", "账本", documents=[Entry, Edition])
+
+    class Unsaid(Document):
+        collection: ClassVar[str] = "unsaid"
+        history: list[Transition] = Field(default_factory=list)
+
+    with pytest.raises(TypeError, match="does not name its flow"):
+        Service("ledger", "账本", documents=[Unsaid])
+
+
+async def lapsed(store: Store) -> list[str]:
+    rows = await store.collection(Entry).find({"state": "lapsed"}).sort("_id").to_list(None)
+    assert all(len(row["history"]) == 1 for row in rows)
+    return [row["_id"] for row in rows]
+
+
+async def close(*stores: Store) -> int:
+    return sum(await asyncio.gather(*(Deadlines(store, [CLOSING]).once() for store in stores)))
+
+
+async def test_when_a_window_ends_all_that_waits_in_it_ends_once(
+    replicas: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "BATCH", 3)
+    store, at = replicas[0], now()
+    await Deadlines(store, [CLOSING]).prepare()
+    await store.commit(Edition(id="past", ends_at=at))
+    await store.commit(Edition(id="to-come", ends_at=at + HOUR))
+    names = [f"e{n}" for n in range(8)]
+    for name in names:
+        await store.commit(Entry(id=name, edition_id="past"))
+    await store.commit(Entry(id="other", edition_id="to-come"))
+    assert await close(*replicas) >= len(names) + 1
+    assert await lapsed(store) == names
+    assert (await store.load(Edition, "past")).ends_at is None
+    assert await close(*replicas) == 0
+
+
+async def test_a_window_waits_for_what_is_too_early_or_cannot_end(replicas: list[Store]) -> None:
+    store = replicas[0]
+    await store.commit(Edition(id="past", ends_at=now()))
+    for name, state in (("a", {}), ("b", {"early": True}), ("c", {"broken": True})):
+        await store.commit(Entry(id=name, edition_id="past", **state))
+    assert await close(store) == 1
+    assert await lapsed(store) == ["a"]
+    assert (await store.load(Edition, "past")).ends_at
+
+    def mend(entry: Entry) -> None:
+        entry.early = entry.broken = False
+
+    for name in ("b", "c"):
+        await store.change(Entry, name, mend)
+    assert await close(store) == 3
+    assert await lapsed(store) == ["a", "b", "c"]
+    assert (await store.load(Edition, "past")).ends_at is None
+
+
+async def test_a_window_that_is_moved_in_time_ends_nothing(replicas: list[Store]) -> None:
+    store = replicas[0]
+    await store.commit(Edition(id="moved", ends_at=now()))
+    await store.commit(Entry(id="a", edition_id="moved"))
+    later = now() + HOUR
+    await store.change(Edition, "moved", lambda edition: setattr(edition, "ends_at", later))
+    assert await close(*replicas) == 0
+    with moved(HOUR):
+        assert await close(*replicas) == 2
+    assert await lapsed(store) == ["a"]

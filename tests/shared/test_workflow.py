@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pydantic import BaseModel, Field
 
 from shared.roles import Role
-from shared.workflow import Actor, IllegalMove, Move, Transition, Workflow
+from shared.workflow import LASTS, Actor, IllegalMove, Move, Transition, Workflow
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 
@@ -57,7 +57,8 @@ class AnyWorkflow(RuleBasedStateMachine):
     def a_task_begins(self, table: dict[str, Move], first: State) -> None:
         self.table = table
         self.left = {state for move in table.values() for state in move.sources}
-        self.workflow = Workflow(table, {state: f"{state}-queue" for state in self.left})
+        queues = {state: f"{state}-queue" for state in self.left}
+        self.workflow = Workflow(table, queues, dict.fromkeys(self.left, LASTS))
         self.task, self.first, self.made, self.at = Task(state=first), first, list[str](), NOW
 
     @rule(
@@ -115,3 +116,14 @@ def test_a_workflow_says_whose_turn_it_is_in_every_state_that_is_not_terminal(
 ) -> None:
     with pytest.raises(ValueError, match="without exactly one queue"):
         Workflow(MOVES, queues)
+
+
+def test_a_state_that_waits_for_a_resident_says_how_it_ends() -> None:
+    moves = {"answer": Move((State.OPEN,), State.DONE), "lapse": Move((State.CLAIMED,), State.DROPPED)}
+    queues = {State.OPEN: "family", State.CLAIMED: "coordinator"}
+    with pytest.raises(ValueError, match="how they end"):
+        Workflow(moves, queues)
+    with pytest.raises(ValueError, match="lapse is no move of open"):
+        Workflow(moves, queues, {State.OPEN: "lapse"})
+    assert Workflow(moves, queues, {State.OPEN: "answer"}).ending == {"answer"}
+    assert Workflow(moves, queues, {State.OPEN: LASTS}).ending == set()

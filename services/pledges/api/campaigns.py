@@ -87,7 +87,7 @@ async def move_window(
     view = await store.change(
         Campaign,
         campaign_id,
-        lambda c: c.reschedule(body.opens_at, body.closes_at),
+        lambda c: c.reschedule(body.opens_at, body.closes_at, now()),
         CampaignView.of,
         if_match=if_match,
     )

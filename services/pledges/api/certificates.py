@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from services.pledges import pages, queries
 from services.pledges.domain.checkin import NotCounted
-from services.pledges.domain.pledge import PLEDGE, Pledge, PledgeState
+from services.pledges.domain.pledge import Pledge
+from services.pledges.domain.states import PLEDGE, PledgeState
 from services.pledges.lookups import Lookups
 from shared.divisions import path_name
 from shared.personal import mask_name

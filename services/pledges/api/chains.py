@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from services.pledges import queries
 from services.pledges.domain.chain import Chain, coverage_of
-from services.pledges.domain.pledge import Pledge, PledgeState, chain_id_of
+from services.pledges.domain.pledge import Pledge, chain_id_of
+from services.pledges.domain.states import PledgeState
 from services.pledges.lookups import Lookups
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CITY, CommunityCode, DivisionCode, division, households, path_name

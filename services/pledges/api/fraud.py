@@ -64,7 +64,7 @@ async def list_phone(body: NewEntry, caller: CityOfficer, store: StoreDep, respo
         entry = ListEntry(phone_key=key, kind=body.kind, reason=body.reason, by=caller.id, at=now())
     entry.put(body.kind, body.reason, Actor.of(caller), now())
     view = await store.commit(entry, EntryView.of)
-    Lookups.of(store).forget_lists()
+    Lookups.of(store).forget_suspicions()
     return tagged(response, view)
 
 
@@ -84,7 +84,7 @@ async def revoke(
     entry_id: str, _: CityOfficer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> EntryView:
     view = await store.change(ListEntry, entry_id, lambda e: e.revoke(now()), EntryView.of, if_match=if_match)
-    Lookups.of(store).forget_lists()
+    Lookups.of(store).forget_suspicions()
     return tagged(response, view)
 
 
@@ -123,7 +123,8 @@ class ConditionView(BaseModel):
 
 
 class InvalidationView(DocumentView):
-    """`matched` is the dry count, `invalidated` the progress."""
+    """`matched` is the dry count, `invalidated` the progress. In state `done` the condition still holds:
+    what comes under it is held for the reviewer, until it is lifted."""
 
     condition: ConditionView
     reason: Why
@@ -181,9 +182,9 @@ async def start(
         known(caller, job.condition.division, "invalidations")
         job.start(Actor.of(caller), now())
 
-    return tagged(
-        response, await store.change(Invalidation, job_id, begin, InvalidationView.of, if_match=if_match)
-    )
+    view = await store.change(Invalidation, job_id, begin, InvalidationView.of, if_match=if_match)
+    Lookups.of(store).forget_suspicions()
+    return tagged(response, view)
 
 
 @router.post("/invalidations/{job_id}/cancel", summary="停止批量作废 / Cancel")
@@ -197,3 +198,16 @@ async def cancel(
     return tagged(
         response, await store.change(Invalidation, job_id, end, InvalidationView.of, if_match=if_match)
     )
+
+
+@router.post("/invalidations/{job_id}/lift", summary="解除作废条件 / Let what comes under it count again")
+async def lift(
+    job_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
+) -> InvalidationView:
+    def end(job: Invalidation) -> None:
+        known(caller, job.condition.division, "invalidations")
+        job.lift(Actor.of(caller), now())
+
+    view = await store.change(Invalidation, job_id, end, InvalidationView.of, if_match=if_match)
+    Lookups.of(store).forget_suspicions()
+    return tagged(response, view)

@@ -1,6 +1,8 @@
 """Signings: hand in the form, prove the phone by its code, take the pledge back."""
 
 import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
@@ -12,10 +14,12 @@ from services.pledges.domain.identity import Door, Name, keys_of, signing_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
 from services.pledges.domain.reasons import Why
+from services.pledges.domain.states import PENDING
 from services.pledges.lookups import Lookups
 from services.pledges.persons import of_pledge
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
+from shared.days import local_day
 from shared.divisions import CommunityCode
 from shared.persons import erase_keys
 from shared.problems import AlreadyExists, TooManyRequests, VersionConflict
@@ -24,7 +28,7 @@ from shared.store.store import Store, repeated
 from shared.views import Body, Phone, tagged
 from shared.workflow import Actor
 
-from .callers import ChosenKey, FreshlyProven, Holder, Proven, Signer, held_pledge
+from .callers import ChosenKey, FreshlyProven, Holder, Proof, Proven, Signer, held_pledge
 from .views import PledgeView, certificate_url
 
 router = APIRouter(tags=["signings"])
@@ -132,25 +136,35 @@ async def verify(
     key, lookups = store.vault.blind_index(code_text(pledge_id, body.code)), Lookups.of(store)
     async with lookups.alone(pledge_id):  # guesses go one after the other, each is remembered
         pledge = await held_pledge(store, proof, pledge_id, if_match)
-        await lookups.check_open(pledge.campaign_id)
-        if not pledge.accepts(key, now()):
+        if not pledge.accepts(key, now()):  # a code is sent while the campaign is open, and good to its end
             raise await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()), _wrong)
+        pledge.hold(await lookups.suspicions(pledge))
         if pledge.held:
             pledge.verify(now())
             return tagged(response, await store.commit(pledge, PledgeView.of))
-        return tagged(response, await count(store, pledge, verified=False))
+        proofs = (proof, Proof("", pledge.phone_key, proof.since))  # the phone was proven just now
+        return tagged(response, await count(store, pledge, lambda other: _is_held(other, proofs)))
+
+
+def _is_held(pledge: Pledge, proofs: Sequence[Proof]) -> bool:
+    return any(pledge.is_held_by(*proof) for proof in proofs)
 
 
 def _wrong(pledge: Pledge) -> WrongCode:
     return WrongCode(tries_left=WRONG - pledge.wrong_codes)
 
 
-async def count(store: Store, pledge: Pledge, *, verified: bool, by: Actor | None = None) -> PledgeView:
-    """Count a pledge (verified, or to be verified with the same write). Raises HouseholdCounted."""
+async def count(
+    store: Store, pledge: Pledge, may_know: Callable[[Pledge], bool], by: Actor | None = None
+) -> PledgeView:
+    """Count a pledge, verifying it with the same write where that was not done before.
+
+    Raises HouseholdCounted, which says more about the other pledge where the caller `may_know` of it.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
 
     def join(joining: Pledge, serial: int) -> None:
-        if not verified:
+        if joining.state is PENDING:
             joining.verify(now())
         joining.count(serial, token, now(), by)
 
@@ -159,7 +173,17 @@ async def count(store: Store, pledge: Pledge, *, verified: bool, by: Actor | Non
     except AlreadyExists as taken:
         if taken.index != "households" or (other := await queries.counted_with(store, pledge)) is None:
             raise
-        raise HouseholdCounted(serial=other.serial, certificate=certificate_url(other.token)) from None
+        if may_know(other):
+            raise HouseholdCounted(serial=other.serial, certificate=certificate_url(other.token)) from None
+        await _tell_holder(store, other)
+        raise HouseholdCounted() from None
+
+
+async def _tell_holder(store: Store, counted: Pledge) -> None:
+    """That somebody tried; who tries often costs one write a day."""
+    if counted.contested_day != local_day(now()):
+        with suppress(VersionConflict):  # the pledge is much in use: it was told, or will be the next time
+            await store.change(Pledge, counted.id, lambda pledge: pledge.contest(now()))
 
 
 @router.post("/signings/{pledge_id}/withdraw", summary="撤回承诺 / Take the pledge back")

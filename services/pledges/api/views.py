@@ -3,7 +3,8 @@
 from datetime import date, datetime
 
 from services.pledges.domain.campaign import Campaign, PledgeText
-from services.pledges.domain.pledge import PENDING, PLEDGE, Pledge, PledgeState
+from services.pledges.domain.pledge import Pledge
+from services.pledges.domain.states import PENDING, PLEDGE, PledgeState
 from shared.contracts.pledges import SignerRole
 from shared.divisions import path_name
 from shared.settings import settings

@@ -1,6 +1,6 @@
 """A campaign: the text that households pledge, in versions, and the window in which they may."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel
@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from shared.contracts.pledges import CampaignAnnounced
 from shared.documents import Document, Most
 from shared.problems import InvalidRequest, Problem
+
+from .limits import CODE_MINUTES
 
 MOST_TEXTS = 100
 """Versions of a text: each is shown with the campaign, and a pledge counts for each."""
@@ -44,6 +46,9 @@ class Campaign(Document):
     texts: Annotated[list[PledgeText], Most(MOST_TEXTS)]
     opens_at: datetime
     closes_at: datetime
+    ends_at: datetime | None = None
+    """When the last code that was sent before the end is good no more, and forms still unproven lapse; None
+    once they have."""
 
     @classmethod
     def opened(
@@ -51,7 +56,7 @@ class Campaign(Document):
     ) -> "Campaign":
         """A new campaign with the first version of its text. Raises InvalidRequest."""
         campaign = cls(title=title, texts=[], opens_at=opens_at, closes_at=closes_at)
-        campaign._check_window()
+        campaign._set_window(opens_at, closes_at, now)
         campaign.revise(text, now)
         return campaign
 
@@ -65,11 +70,14 @@ class Campaign(Document):
         self.texts = [*self.texts, PledgeText(number=len(self.texts) + 1, text=text, since=now)]
         self._announce()
 
-    def reschedule(self, opens_at: datetime, closes_at: datetime) -> None:
+    def reschedule(self, opens_at: datetime, closes_at: datetime, now: datetime) -> None:
         """Move the window. Raises InvalidRequest."""
-        self.opens_at, self.closes_at = opens_at, closes_at
-        self._check_window()
+        self._set_window(opens_at, closes_at, now)
         self._announce()
+
+    def ended(self, _: datetime) -> None:
+        """No form waits in it any more."""
+        self.ends_at = None
 
     def check_text(self, shown: int) -> None:
         """What a household has read is what it signs. Raises AnotherText."""
@@ -81,7 +89,10 @@ class Campaign(Document):
         if not self.opens_at <= now < self.closes_at:
             raise OutsideWindow(opens_at=self.opens_at, closes_at=self.closes_at)
 
-    def _check_window(self) -> None:
+    def _set_window(self, opens_at: datetime, closes_at: datetime, now: datetime) -> None:
+        """A window that closes before now sent its last codes now."""
+        self.opens_at, self.closes_at = opens_at, closes_at
+        self.ends_at = max(closes_at, now) + timedelta(minutes=CODE_MINUTES)
         if self.opens_at >= self.closes_at:
             message = "须晚于 opens_at / must be after opens_at"
             raise InvalidRequest(errors=[{"field": "body.closes_at", "message": message, "kind": "window"}])

@@ -8,7 +8,8 @@ from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
 from shared.documents import Day, Document, Index
 from shared.problems import Problem
 
-from .pledge import COUNTED, PLEDGE, Pledge
+from .pledge import Pledge
+from .states import COUNTED, PLEDGE
 
 STREAK_DAYS = 21
 

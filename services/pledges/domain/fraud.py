@@ -34,6 +34,8 @@ class HoldReason(StrEnum):
 
     SUSTAINED = "sustained-limit"
     BLOCKED = "block-list"
+    INVALIDATION = "invalidation"
+    """It comes under the condition of a bulk invalidation that is in force."""
 
 
 class ListEntry(Document):
@@ -79,5 +81,4 @@ def holds(listed: ListKind | None, earlier: Sequence[datetime], now: datetime) -
     if wait := max(BURST.wait(earlier, now), SUSTAINED.wait(earlier, now)):
         raise TooManyRequests(wait, "该手机号提交过于频繁 / Too many forms from this phone")
     today = sum(local_day(time) == local_day(now) for time in earlier)
-    reasons = [HoldReason.BLOCKED] if listed is ListKind.BLOCK else []
-    return [*reasons, HoldReason.SUSTAINED] if today >= HELD_FROM else reasons
+    return [HoldReason.SUSTAINED] if today >= HELD_FROM else []

@@ -1,7 +1,10 @@
-"""Bulk invalidation: count first, then start; a background job strikes out what matches."""
+"""Bulk invalidation: count first, then start; a background job strikes out what matches.
+
+It stays in force until it is lifted: what comes later under the same condition is held for the reviewer.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -15,8 +18,9 @@ from shared.problems import Problem
 from shared.roles import Role
 from shared.workflow import Actor, History, Move, Workflow
 
-from .pledge import COUNTED, VERIFIED
+from .pledge import Pledge
 from .reasons import Why
+from .states import COUNTED, PENDING, VERIFIED
 
 
 class EmptyCondition(Problem):
@@ -31,20 +35,29 @@ class InvalidationState(StrEnum):
     PREPARED = "prepared"
     RUNNING = "running"
     DONE = "done"
+    """All that matched is struck out; the condition holds on for what comes later."""
+    LIFTED = "lifted"
     CANCELLED = "cancelled"
 
 
 ENDED = "ended"
 """In place of a phone's key."""
-PREPARED, RUNNING = InvalidationState.PREPARED, InvalidationState.RUNNING
+PREPARED, RUNNING, DONE = InvalidationState.PREPARED, InvalidationState.RUNNING, InvalidationState.DONE
+IN_FORCE = (RUNNING, DONE)
+"""The states in which a condition reaches what comes."""
 INVALIDATION = Workflow(
     moves={
         "start": Move((PREPARED,), RUNNING),
-        "finish": Move((RUNNING,), InvalidationState.DONE),
+        "finish": Move((RUNNING,), DONE),
         "cancel": Move((PREPARED, RUNNING), InvalidationState.CANCELLED),
+        "lift": Move((DONE,), InvalidationState.LIFTED),
     },
-    queues={PREPARED: "reviewer", RUNNING: "system"},
+    queues={PREPARED: "reviewer", RUNNING: "system", DONE: "reviewer"},
 )
+
+
+BEFORE_ALL, AFTER_ALL = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""In place of a day that is not given."""
 
 
 class Condition(BaseModel):
@@ -57,25 +70,39 @@ class Condition(BaseModel):
     from_day: Day | None = None
     to_day: Day | None = None
     phone_key: str | None = None
-    """Forgotten when the job has ended: what it struck out must not lead back to a phone."""
+    """Forgotten once it is in force no more: what it struck out must not lead back to a phone."""
     role: SignerRole | None = None
 
     def where(self) -> dict[str, Any]:
         """As a query over pledges. Raises EmptyCondition."""
-        same = {"campaign_id": self.campaign_id, "phone_key": self.phone_key, "role": self.role}
-        where: dict[str, Any] = {name: value for name, value in same.items() if value is not None}
-        if self.division:
-            where["division"] = division_range(self.division)
-        days: dict[str, datetime] = {}
-        if self.from_day:
-            days["$gte"] = day_bounds(self.from_day)[0]
-        if self.to_day:
-            days["$lt"] = day_bounds(self.to_day)[1]
-        if days:
-            where["created_at"] = days
+        where = self._same | {name: {"$gte": low, "$lt": high} for name, (low, high) in self._within.items()}
         if not where:
             raise EmptyCondition()
-        return where | {"state": {"$in": [VERIFIED, COUNTED]}}
+        return where | {"state": {"$in": [PENDING, VERIFIED, COUNTED]}}
+
+    def covers(self, pledge: Pledge) -> bool:
+        """Whether a pledge has all of that in common, as the query says it; its state apart."""
+        return all(getattr(pledge, name) == value for name, value in self._same.items()) and all(
+            low <= getattr(pledge, name) < high for name, (low, high) in self._within.items()
+        )
+
+    @property
+    def _same(self) -> dict[str, Any]:
+        """The fields that are equal."""
+        same = {"campaign_id": self.campaign_id, "phone_key": self.phone_key, "role": self.role}
+        return {name: value for name, value in same.items() if value is not None}
+
+    @property
+    def _within(self) -> dict[str, tuple[Any, Any]]:
+        """The fields that lie in a range: from its first value on, before its last."""
+        within: dict[str, tuple[Any, Any]] = {}
+        if self.division:
+            bounds = division_range(self.division)
+            within["division"] = bounds["$gte"], bounds["$lt"]
+        if self.from_day or self.to_day:
+            first = day_bounds(self.from_day)[0] if self.from_day else BEFORE_ALL
+            within["created_at"] = first, day_bounds(self.to_day)[1] if self.to_day else AFTER_ALL
+        return within
 
 
 def division_range(code: str) -> dict[str, str]:
@@ -88,7 +115,8 @@ class Invalidation(Document):
     """`matched` is the dry count; `invalidated` how many were struck out so far."""
 
     collection: ClassVar[str] = "invalidations"
-    indexes: ClassVar[Sequence[Index]] = (Index("running", [("at", 1)], where={"state": "running"}),)
+    flow: ClassVar[Workflow | None] = INVALIDATION
+    indexes: ClassVar[Sequence[Index]] = (Index("states", [("state", 1), ("at", 1)]),)
 
     condition: Condition
     reason: Why
@@ -123,6 +151,15 @@ class Invalidation(Document):
     def cancel(self, by: Actor, now: datetime) -> None:
         """Stop; what was struck out stays so. Raises IllegalMove."""
         self._move("cancel", now, by)
+
+    def lift(self, by: Actor, now: datetime) -> None:
+        """What comes from now on is held for it no more. Raises IllegalMove."""
+        self._move("lift", now, by)
+
+    @property
+    def started_at(self) -> datetime:
+        """When it was let begin."""
+        return next(step.at for step in self.history if step.move == "start")
 
     def progress(self, invalidated: int, after: str) -> None:
         """Some more were looked at, perhaps after a cancellation."""

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+CODE_MINUTES = 10
+"""How long a one-time code is good."""
+
 
 class Limit(NamedTuple):
     """At most `most` times within `within`."""

@@ -4,13 +4,13 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
 from shared.contracts.pledges import (
     PledgeCodeIssued,
+    PledgeContested,
     PledgeDropped,
     PledgeHeld,
     PledgeInvalidated,
@@ -23,15 +23,15 @@ from shared.days import local_day
 from shared.documents import Day, Document, Index, Most
 from shared.personal import Personal, PersonId
 from shared.problems import Problem, TooManyRequests
-from shared.workflow import Actor, History, Move, Workflow
+from shared.workflow import Actor, History, Workflow
 
 from .campaign import Campaign
 from .identity import Keys
-from .limits import Limit
+from .limits import CODE_MINUTES, Limit
 from .reasons import Why
+from .states import COUNTED, PENDING, PLEDGE, PledgeState
 
 CODE_DIGITS = 6
-CODE_MINUTES = 10
 WRONG_CODES = 5
 """Wrong codes after which a new one must be asked for."""
 RESEND = (Limit(1, timedelta(minutes=1)), Limit(5, timedelta(days=1)))
@@ -40,30 +40,6 @@ CODES_KNOWN = max(limit.most for limit in RESEND)
 """As many of the last codes as the limits look back at."""
 SIGNER = Actor("signer")
 """Who acts, in the history: signers need no account, and nobody is named there."""
-
-
-class PledgeState(StrEnum):
-    """Where a pledge stands."""
-
-    PENDING = "pending"
-    VERIFIED = "verified"
-    COUNTED = "counted"
-    WITHDRAWN = "withdrawn"
-    INVALIDATED = "invalidated"
-
-
-PENDING, VERIFIED, COUNTED = PledgeState.PENDING, PledgeState.VERIFIED, PledgeState.COUNTED
-WITHDRAWN, INVALIDATED = PledgeState.WITHDRAWN, PledgeState.INVALIDATED
-
-PLEDGE = Workflow(
-    moves={
-        "verify": Move((PENDING,), VERIFIED),
-        "count": Move((VERIFIED,), COUNTED),
-        "withdraw": Move((PENDING, VERIFIED, COUNTED), WITHDRAWN),
-        "invalidate": Move((VERIFIED, COUNTED), INVALIDATED),
-    },
-    queues={PENDING: "signer", VERIFIED: "reviewer", COUNTED: "household"},
-)
 
 
 class WrongCode(Problem):
@@ -85,7 +61,8 @@ class NotTheSigner(Problem):
 
 
 class HouseholdCounted(Problem):
-    """The household is in the chain already; `certificate` is its public page, `serial` its place."""
+    """The household is in the chain already. Who proves to be the one that signed for it is also told its
+    place (`serial`) and its public page (`certificate`); nobody else learns anything about it."""
 
     status, type = 409, "household-counted"
     title, title_en = "本户已在接龙中", "This household is counted already"
@@ -111,6 +88,7 @@ class Pledge(Document):
 
     collection: ClassVar[str] = "pledges"
     person_field: ClassVar[str | None] = "signer"
+    flow: ClassVar[Workflow | None] = PLEDGE
     indexes: ClassVar[Sequence[Index]] = (
         Index("numbers", [("chain_id", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
         Index(
@@ -157,7 +135,9 @@ class Pledge(Document):
     """Names the certificate's public page."""
     signed_day: Day | None = None
     ended_day: Day | None = None
-    """The day it was withdrawn or invalidated."""
+    """The day it was withdrawn, invalidated, or lapsed."""
+    contested_day: Day | None = None
+    """The last day on which somebody else tried to sign for this household."""
     invalidation: str = ""
     """The bulk invalidation that struck it out."""
 
@@ -229,6 +209,10 @@ class Pledge(Document):
 
     # ── the moves ────────────────────────────────────────────────────────────────────────────────
 
+    def hold(self, reasons: Sequence[str]) -> None:
+        """A reviewer must look at it before it counts, for these reasons too."""
+        self.held = list(dict.fromkeys([*self.held, *reasons]))
+
     def verify(self, now: datetime) -> None:
         """The signer holds the phone. A held pledge waits for the reviewer; another is counted at once."""
         PLEDGE.move(self, "verify", now, by=SIGNER)
@@ -273,17 +257,43 @@ class Pledge(Document):
         else:
             self._drop(now)
 
+    def lapse(self, now: datetime) -> None:
+        """Its campaign is over and no code is good any more; while one is, no change. Raises IllegalMove."""
+        PLEDGE.check(self, "lapse")
+        if now >= self.code_expires_at:
+            PLEDGE.move(self, "lapse", now)
+            self.code_key, self.ended_day = "", local_day(now)
+            self._drop(now)
+
+    def contest(self, now: datetime) -> None:
+        """Somebody else tried to sign for this household: its holder is told, once a day at most."""
+        if self.state is COUNTED and self.contested_day != local_day(now):
+            self.contested_day = local_day(now)
+            self.record(
+                PledgeContested(
+                    division=self.division,
+                    pledge_id=self.id,
+                    campaign_id=self.campaign_id,
+                    signer=self.signer,
+                    day=self.contested_day,
+                )
+            )
+
     @property
     def phone_proven_at(self) -> datetime | None:
         """When the phone's code was brought; None while nobody has."""
         return next((step.at for step in self.history if step.move == "verify"), None)
 
-    def check_holder(self, signing_key: str, phone_key: str, since: datetime) -> None:
-        """Either proves it; the phone only if nobody has proven it before `since`. Raises NotTheSigner."""
+    def is_held_by(self, signing_key: str, phone_key: str, since: datetime) -> bool:
+        """Whether either proves who signed; the phone only if nobody has proven it before `since`."""
         proven = self.phone_proven_at
         trusted = phone_key if proven is None or proven > since else ""
         known = [(self.signing_key, signing_key), (self.phone_key, trusted)]
-        if not any(given and hmac.compare_digest(kept, given) for kept, given in known):
+        return any(given and hmac.compare_digest(kept, given) for kept, given in known)
+
+    def check_holder(self, signing_key: str, phone_key: str, since: datetime) -> None:
+        """As `is_held_by`. Raises NotTheSigner."""
+        if not self.is_held_by(signing_key, phone_key, since):
             raise NotTheSigner()
 
     def forget(self, now: datetime) -> None:

@@ -95,6 +95,7 @@ class Talk(Document):
     """An online talk; `attendees` is a number, nobody is listed."""
 
     collection: ClassVar[str] = "talks"
+    flow: ClassVar[Workflow | None] = TALK
     indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("starts_at", 1)]),)
 
     team_id: str

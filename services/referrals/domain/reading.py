@@ -89,6 +89,7 @@ class Grant(Document):
     """
 
     collection: ClassVar[str] = "grants"
+    flow: ClassVar[Workflow | None] = REVIEW
     person_field: ClassVar[str | None] = "patient"
     indexes: ClassVar[Sequence[Index]] = (
         Index("readers", [("referral_id", 1), ("by", 1), ("until", -1)]),

@@ -13,7 +13,7 @@ from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import InvalidRequest, Problem
 from shared.roles import Role
-from shared.workflow import Actor, History
+from shared.workflow import Actor, History, Workflow
 
 from .departments import DEPARTMENTS
 from .states import REFERRAL, ReferralState, Urgency, Why
@@ -64,6 +64,7 @@ class Referral(Document):
 
     collection: ClassVar[str] = "referrals"
     person_field: ClassVar[str | None] = "patient"
+    flow: ClassVar[Workflow | None] = REFERRAL
     indexes: ClassVar[Sequence[Index]] = (
         Index("queue", [("department", 1), ("state", 1), *QUEUE_ORDER]),
         Index("work", [("state", 1), *QUEUE_ORDER]),

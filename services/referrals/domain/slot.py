@@ -68,6 +68,7 @@ class Slot(Document):
     """
 
     collection: ClassVar[str] = "slots"
+    flow: ClassVar[Workflow | None] = SLOT
     indexes: ClassVar[Sequence[Index]] = (
         Index("bookings", [("referral_id", 1)], unique=True, where={"referral_id": {"$gt": ""}}),
         Index("times", [("department", 1), ("state", 1), ("starts_at", 1)]),

@@ -10,7 +10,8 @@ from pledges_town import COMMUNITY, KEPT, Town, eventually, problem
 
 from services.pledges import queries
 from services.pledges.domain.checkin import CheckIn
-from services.pledges.domain.pledge import COUNTED, Pledge
+from services.pledges.domain.pledge import Pledge
+from services.pledges.domain.states import COUNTED
 from shared.clock import moved, now
 from shared.contracts.pledges import HouseholdCheckedIn, SignerRole, StreakCompleted
 from shared.days import day_bounds, local_day

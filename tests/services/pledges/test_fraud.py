@@ -1,9 +1,12 @@
 """Limits, lists, the reviewer, and bulk invalidation."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, eventually, problem
 
 from services.pledges import jobs, queries
@@ -11,9 +14,10 @@ from services.pledges.domain.fraud import HELD_FROM, HoldReason, ListKind, holds
 from services.pledges.domain.identity import phone_key
 from services.pledges.domain.invalidation import Condition, EmptyCondition
 from services.pledges.domain.limits import Limit
+from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
 from shared.clock import moved, now
-from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidated
+from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidated, SignerRole
 from shared.days import local_day
 from shared.problems import TooManyRequests
 from shared.roles import Role
@@ -42,9 +46,8 @@ def test_a_burst_is_refused_and_a_busy_day_is_held() -> None:
         holds(None, [NOON - timedelta(seconds=n) for n in range(5)], NOON)
 
 
-def test_an_allowed_phone_has_no_limits_and_a_blocked_one_is_always_held() -> None:
+def test_an_allowed_phone_has_no_limits() -> None:
     assert holds(ListKind.ALLOW, hourly(100), NOON) == []
-    assert holds(ListKind.BLOCK, [], NOON) == [HoldReason.BLOCKED]
 
 
 def test_an_empty_condition_is_refused() -> None:
@@ -126,6 +129,7 @@ async def test_what_a_bulk_job_or_a_list_did_leads_back_to_no_phone(town: Town) 
 
     await eventually(finished)
     await town.done(f"/invalidations/{dropped['id']}/cancel")
+    await town.done(f"/invalidations/{job['id']}/lift")
     await town.done(f"/listed-phones/{entry['id']}/revoke")
     await town.done(f"/signings/{pledge['id']}/erase")
     assert (await town.get(f"/invalidations/{job['id']}"))["condition"]["one_phone"]
@@ -179,8 +183,6 @@ async def test_a_bulk_invalidation_goes_on_where_a_crash_left_it(town: Town) -> 
     campaign, phone = await town.campaign(), "13444444444"
     pledges = [await town.counted(campaign, phone=phone, name=f"王{n}") for n in range(3)]
     job = await prepared(town, phone=phone)
-    from services.pledges.domain.pledge import Pledge
-
     await town.store.change(  # struck out, but the progress was not noted any more
         Pledge,
         pledges[0]["id"],
@@ -224,3 +226,115 @@ async def test_the_day_limit_holds_what_comes_after_it(town: Town) -> None:
             pledge = await town.sign(campaign, phone=phone, name=f"王{n}")
             states.append((await town.verify(pledge["id"])).json()["state"])
     assert states == ["counted"] * HELD_FROM + ["verified"]
+
+
+# ── what is pending, and what comes later ────────────────────────────────────────────────────────────
+
+
+async def struck_out(town: Town, **condition: Any) -> Any:
+    """A bulk invalidation that has done its work, and is in force."""
+    job = await prepared(town, **condition)
+    await town.done(f"/invalidations/{job['id']}/start")
+
+    async def finished() -> Any:
+        seen = await town.get(f"/invalidations/{job['id']}")
+        return seen if seen["state"] == "done" else None
+
+    return await eventually(finished)
+
+
+async def test_an_invalidation_reaches_the_forms_that_are_not_proven_yet(town: Town) -> None:
+    campaign, phone = await town.campaign(), "13444444447"
+    await town.counted(campaign, phone=phone, name="王一")
+    pending = [await town.sign(campaign, phone=phone, name=name) for name in ("王二", "王三")]
+    done = await struck_out(town, phone=phone)
+    assert (done["matched"], done["invalidated"]) == (3, 3)
+    for pledge in pending:
+        answer = await town.verify(pledge["id"])
+        assert (problem(answer), answer.json()["state"]) == ("illegal-move", "invalidated")
+    assert len(await town.events(PledgeInvalidated.type)) == 1
+    assert [event["state"] for event in await town.events(PledgeDropped.type)] == ["invalidated"] * 2
+
+
+async def test_what_comes_under_its_condition_is_held_until_it_is_lifted(town: Town) -> None:
+    campaign, phone = await town.campaign(), "13444444448"
+    await town.counted(campaign, phone=phone, name="王一")
+    job = await struck_out(town, phone=phone)
+    assert (job["queue"], job["legal"]) == ("reviewer", ["lift"])
+    held = await town.sign(campaign, phone=phone, name="王二")
+    assert (await town.verify(held["id"])).json()["state"] == "verified"
+    [waiting] = await town.get("/reviews", campaign_id=campaign)
+    assert (waiting["id"], waiting["held"]) == (held["id"], ["invalidation"])
+    assert (await town.counted(campaign))["serial"] == 2  # another phone
+    hers = town.issuer.bearer(Role.RESIDENT, None, phone=f"+86{phone}")
+    kept = [one for one in (await town.http.get("/pledges/me", headers=hers)).json() if one.get("kept")]
+    assert [one["records"]["invalidations"][0]["id"] for one in kept] == [job["id"]]
+    assert (await town.done(f"/invalidations/{job['id']}/lift"))["state"] == "lifted"
+    assert (await town.counted(campaign, phone=phone, name="王三"))["serial"] == 3
+    assert problem(await town.post(f"/invalidations/{job['id']}/lift")) == "illegal-move"
+
+
+async def test_a_phone_that_is_blocked_after_its_form_came_is_held_all_the_same(town: Town) -> None:
+    campaign, phone = await town.campaign(), "13444444449"
+    pledge = await town.sign(campaign, phone=phone)
+    entry = await town.done("/listed-phones", {"phone": phone, "kind": "block", "reason": "suspicious"})
+    assert (await town.verify(pledge["id"])).json()["state"] == "verified"
+    second = await town.sign(campaign, phone=phone, name="李红")
+    await town.done(f"/listed-phones/{entry['id']}/revoke")
+    assert (await town.verify(second["id"])).json()["state"] == "counted"
+
+
+DAYS = st.dates(date(2026, 3, 7), date(2026, 3, 9))
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "campaign_id": st.sampled_from("ab"),
+        "division": st.sampled_from(("330800", "330802", "330802005", COMMUNITY, "330803")),
+        "from_day": DAYS,
+        "to_day": DAYS,
+        "phone_key": st.sampled_from("xy"),
+        "role": st.sampled_from(SignerRole),
+    },
+).filter(bool)
+
+
+@pytest.fixture
+async def alike(town: Town) -> list[Pledge]:
+    """Pledges that differ in what conditions look at."""
+    numbers = count(1)
+    made = [
+        Pledge(
+            campaign_id=campaign,
+            text_version=1,
+            chain_id="c",
+            division=division,
+            signer="p",
+            phone_key=phone,
+            identities=[],
+            role=role,
+            members=1,
+            created_at=datetime(2026, 3, day, hour, tzinfo=UTC),
+            form_number=next(numbers),
+        )
+        for campaign in "ab"
+        for division in (COMMUNITY, ELSEWHERE, "330803001001")
+        for phone in "xy"
+        for role in (SignerRole.HOSTESS, SignerRole.MEMBER)
+        for day, hour in ((7, 1), (8, 15), (8, 17))
+    ]
+    for pledge in made:
+        await town.store.commit(pledge)
+    return made
+
+
+async def test_a_condition_covers_in_advance_exactly_what_it_finds(town: Town, alike: list[Pledge]) -> None:
+    @settings(max_examples=60, derandomize=True, database=None, deadline=None)
+    @given(conditions)
+    def cases(given_: dict[str, Any]) -> None:
+        asked.append(Condition(**given_))
+
+    asked: list[Condition] = []
+    cases()
+    for condition in asked:
+        found = {pledge.id for pledge in await town.store.select(Pledge, condition.where(), limit=1000)}
+        assert found == {pledge.id for pledge in alike if condition.covers(pledge)}, condition

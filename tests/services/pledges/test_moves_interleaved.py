@@ -18,7 +18,8 @@ from replicas import Act, Replicas, play
 
 from services.pledges.domain.fraud import ListEntry
 from services.pledges.domain.invalidation import INVALIDATION, Invalidation
-from services.pledges.domain.pledge import PLEDGE, Pledge
+from services.pledges.domain.pledge import Pledge
+from services.pledges.domain.states import PLEDGE
 from services.pledges.domain.team import TALK, Member, Talk
 from shared.clock import now
 from shared.documents import Document
@@ -102,7 +103,8 @@ class Moves(RuleBasedStateMachine):
         """A new subject of each kind."""
         form = a_form(phone=PHONE, name=f"王{len(self.histories)}")
         talk = {"title": "公筷公勺好处多", "starts_at": (now() - timedelta(hours=1)).isoformat()}
-        job = {"condition": {"campaign_id": self.campaign}, **REASON}
+        nobody = {"campaign_id": self.campaign, "role": "party-member"}  # what it covers would be held
+        job = {"condition": nobody, **REASON}
         made = (
             await self.town.done(f"/campaigns/{self.campaign}/pledges", form),
             await self.town.done(f"/teams/{self.team}/talks", talk | {"preacher_id": self.preacher}),

@@ -1,20 +1,26 @@
 """What the tests of pledges do again and again, over ASGI and on a real database."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import orjson
 from issuing import Issuing
 
+from services.pledges.app import service
 from shared.clock import now
 from shared.contracts.pledges import PledgeCodeIssued
 from shared.divisions import communities
 from shared.host import Host
+from shared.settings import Settings
 from shared.store.store import Store
 
 COMMUNITY = communities()[0].code
@@ -126,6 +132,34 @@ class Town:
         row = await self.store.database["pledges"].find_one({"_id": pledge_id})
         assert row
         await self.host.vault.erase(row["signer"])
+
+
+@asynccontextmanager
+async def running_town(
+    mongodb_uri: str, folder: Path, issuer: Issuing, **changes: Any
+) -> AsyncIterator[Town]:
+    """The service on a real database of its own. Its caller is an officer of the city, unless a test says."""
+    prefix = f"t{uuid4().hex[:12]}"
+    settings = Settings(
+        mongodb_uri=mongodb_uri,
+        database_prefix=prefix,
+        data_dir=folder,
+        oidc_issuer=issuer.url,
+        master_key=base64.b64encode(b"k" * 32).decode(),
+        public_requests_per_minute=0,
+        command_timeout=10,
+    )
+    host = Host([service], settings.model_copy(update=changes), alone=True)
+    transport = httpx.ASGITransport(app=host.app())
+    try:
+        await host.start()
+        async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as http:
+            http.headers.update(issuer.bearer() | KEPT)
+            yield Town(host, http, issuer)
+    finally:
+        for name in ("pledges", "log", "vault", "rates"):
+            await host.client.drop_database(f"{prefix}_{name}")
+        await host.stop()
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
