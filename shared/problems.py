@@ -5,8 +5,10 @@ from typing import Any, ClassVar
 import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared import security_log
 
@@ -207,6 +209,14 @@ def _refused(error: HTTPException) -> Problem:
     return known.get(error.status_code, BadRequest)(headers=dict(error.headers or {}))
 
 
+def _allowed(request: Request) -> str:
+    """The methods of all routes of this path: the framework names those of the first it meets."""
+    routes = iter_route_contexts(request.app.routes)
+    of_path = (route.methods for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)
+    methods = {method for methods in of_path for method in methods or ()}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
 def _invalid(error: RequestValidationError) -> InvalidRequest:
     """Name every field; never echo the input, which may be personal."""
     errors = [
@@ -240,9 +250,12 @@ def install(app: Starlette) -> None:
         assert isinstance(error, RequestValidationError)
         return render(_invalid(error))
 
-    async def on_http(_: Request, error: Exception) -> Response:
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return render(_refused(error))
+        problem = _refused(error)
+        if isinstance(problem, MethodNotAllowed):
+            problem.headers["Allow"] = _allowed(request)
+        return render(problem)
 
     async def on_bug(_: Request, error: Exception) -> Response:
         return render(Problem())
