@@ -52,6 +52,8 @@ class Archive:
     def __init__(self, client: Client, prefix: str, source: str) -> None:
         self.source = source
         self._tail = Tail()
+        self._heads: dict[int, int] = {}
+        self._heads_at = 0
         self._collection = client[f"{prefix}_log"][f"archive_{source}"].with_options(read_concern=MAJORITY)
 
     async def prepare(self) -> None:
@@ -109,10 +111,33 @@ class Archive:
         rows = await self._collection.find(where, sort=[("_id", 1)], limit=limit).to_list(None)
         return [self._envelope(row) for row in rows]
 
-    async def ends(self, partition: int) -> int:
-        """The last position in a partition; 0 when it has none."""
+    async def read_on(self, partition: int, after: int, limit: int) -> list[Envelope]:
+        """The next events of one partition, as far as it reaches now."""
         newest = await self._collection.find_one({"p": partition}, {"_id": 1}, sort=[("_id", -1)])
-        return newest["_id"] if newest else 0
+        # Up to an end that was seen: behind it a scan may come upon events whose predecessors it has missed.
+        if newest is None or newest["_id"] <= after:
+            return []
+        return await self.read_partition(partition, after, newest["_id"] + 1, limit)
+
+    async def ids(self, positions: Sequence[int]) -> dict[int, str]:
+        """The ids of the events at these positions; without those that there are not."""
+        rows = self._collection.find({"_id": {"$in": list(positions)}}, {"id": 1})
+        return {row["_id"]: row["id"] for row in await rows.to_list(None)}
+
+    async def heads(self) -> dict[int, int]:
+        """The last position of each partition that has events; made anew when the archive has grown."""
+        newest = await self._collection.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+        head = newest["_id"] if newest else 0
+        if head != self._heads_at:
+            # Sorted so, the index alone answers, with one look for each partition.
+            by_partition: list[Bson] = [
+                {"$sort": {"p": -1, "_id": -1}},
+                {"$group": {"_id": "$p", "head": {"$first": "$_id"}}},
+            ]
+            rows = await self._collection.aggregate(by_partition).to_list(None)
+            self._heads = {row["_id"]: row["head"] for row in rows}
+            self._heads_at = head
+        return self._heads
 
     async def first_behind(self, positions: Mapping[int, int]) -> Envelope | None:
         """The first event behind these positions of a consumer (partition -> position); None without any."""

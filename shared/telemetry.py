@@ -33,6 +33,11 @@ CONSUMER_LAG = Gauge(
     "jinguo_consumer_lag_events", "Events archived and not yet consumed", ["group", "source"]
 )
 CONSUMED = Counter("jinguo_consumed_events_total", "Events whose effects were committed", ["group", "source"])
+FOREIGN = Counter(
+    "jinguo_foreign_records_total",
+    "Records that are no events of ours, or not as the archive has them",
+    ["group", "source"],
+)
 PARKED = Gauge("jinguo_parked_events", "Events parked", ["group"])
 DEADLINES = Counter("jinguo_deadlines_total", "Deadlines acted upon, or failed", ["service", "outcome"])
 HANDLER_TIME = Histogram("jinguo_batch_seconds", "From a batch's arrival to its commit", ["group"])

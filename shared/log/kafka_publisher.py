@@ -64,6 +64,33 @@ async def bounded(call: Awaitable[T], seconds: float = DEADLINE) -> T:
     return task.result()
 
 
+async def discard(client: Any, seconds: float = 3) -> None:
+    """Stop one of aiokafka's producers and consumers, and end by force what its own `stop` leaves behind.
+
+    With the broker away a producer waits there for what it could not send. Given up, it would go on trying
+    for ever, over connections that nobody closes.
+    """
+    try:
+        await bounded(client.stop(), seconds)
+    except (KafkaError, OSError, TimeoutError):
+        tasks = _tasks_of(client)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1)
+        connections = getattr(client, "client", None) or client._client
+        with suppress(KafkaError, OSError, TimeoutError):
+            await bounded(connections.close(), 1)
+
+
+def _tasks_of(client: Any) -> list["asyncio.Task[Any]"]:
+    """The tasks that a client and its parts run."""
+    parts = [getattr(client, name, None) for name in ("_sender", "_coordinator", "_fetcher")]
+    held = [value for part in parts if part is not None for value in vars(part).values()]
+    inner = [item for value in held if isinstance(value, set | list) for item in value]
+    return [value for value in (*held, *inner) if isinstance(value, asyncio.Task)]
+
+
 def _ignore(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled():
         task.exception()
@@ -192,8 +219,7 @@ class Publisher:
         """Throw the producer away, within a bounded time."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError, OSError, TimeoutError):
-                await bounded(producer.stop(), 3)
+            await discard(producer)
 
     async def _load(self) -> Published:
         row = await self._state.find_one({"_id": self._archive.source})
@@ -280,5 +306,4 @@ async def end_offsets(broker: Broker, topic: str) -> dict[int, int]:
         ends = await bounded(consumer.end_offsets(partitions))
         return {tp.partition: offset for tp, offset in ends.items()}
     finally:
-        with suppress(Exception):
-            await bounded(consumer.stop(), 3)
+        await discard(consumer)

@@ -8,8 +8,11 @@ Extensions: `sequence` (aggregate version), `traceparent`, `division`, `cause`,
 from datetime import datetime
 from typing import Any
 
+from shared.archive import partition_of
 from shared.events import Envelope
 
+MAX_POSITION = 2**62
+"""Above every position; MongoDB counts to 2**63."""
 CONTENT_TYPE = ("content-type", b"application/json")
 Headers = list[tuple[str, bytes]]
 
@@ -47,24 +50,45 @@ def to_headers(event: Envelope, previous: int) -> Headers:
     return headers
 
 
+class Foreign(ValueError):
+    """A record that is no event of ours: another's content, or one that cannot be where it stands."""
+
+
 def from_record(record: Any) -> tuple[Envelope, int]:
-    """The event in a Kafka record, and the position before it. Raises ValueError for a foreign record."""
-    attributes = {name: value.decode() for name, value in record.headers}
+    """The event in a Kafka record, and the position before it, whatever a record can hold. Raises Foreign.
+
+    What it says of itself fits together then; whether the archive has such an event, it does not tell.
+    """
     try:
-        envelope = Envelope(
-            attributes["ce_id"],
-            attributes["ce_type"],
-            attributes["ce_subject"],
-            int(attributes["ce_sequence"]),
-            datetime.fromisoformat(attributes["ce_time"]),
-            record.value.decode(),
-            attributes.get("ce_division"),
-            attributes.get("ce_traceparent"),
-            attributes.get("ce_cause"),
-            source_of(record.topic),
-            int(attributes["ce_position"]),
-            record.partition,
-        )
-        return envelope, int(attributes["ce_previous"])
-    except KeyError as missing:
-        raise ValueError(f"no attribute {missing}") from None
+        event, previous = _read(record)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise Foreign(f"{type(error).__name__}: {error}"[:200]) from None
+    if not 0 <= previous <= event.position < MAX_POSITION or not 0 <= event.sequence < MAX_POSITION:
+        raise Foreign("a position that cannot be")
+    if record.partition != partition_of(event.subject) or record.key != event.subject.encode():
+        raise Foreign("its key belongs elsewhere")
+    return event, previous
+
+
+def _read(record: Any) -> tuple[Envelope, int]:
+    attributes = {name: value.decode() for name, value in record.headers}
+    if len(attributes) != len(record.headers):
+        raise ValueError("an attribute twice")
+    source, time = source_of(record.topic), datetime.fromisoformat(attributes["ce_time"])
+    if attributes["ce_source"] != f"/{source}" or time.tzinfo is None:
+        raise ValueError("another source, or no time")
+    envelope = Envelope(
+        attributes["ce_id"],
+        attributes["ce_type"],
+        attributes["ce_subject"],
+        int(attributes["ce_sequence"]),
+        time,
+        record.value.decode(),
+        attributes.get("ce_division"),
+        attributes.get("ce_traceparent"),
+        attributes.get("ce_cause"),
+        source,
+        int(attributes["ce_position"]),
+        record.partition,
+    )
+    return envelope, int(attributes["ce_previous"])

@@ -577,8 +577,12 @@ async def test_a_wiped_broker_is_refilled_and_nothing_takes_effect_twice(
     await stated(store, {key: [1, 2, 3] for key in KEYS}, 30)
     await settled(host)
     assert await counted(store) == 30
-    found = await records(kafka.bootstrap, topic_of(kafka_hosts.settings.database_prefix, "ledger"))
-    assert len({dict(record.headers)["ce_id"] for record in found}) == 30
+
+    async def refilled() -> bool:  # nobody has waited for it
+        found = await records(kafka.bootstrap, topic_of(kafka_hosts.settings.database_prefix, "ledger"))
+        return len({dict(record.headers)["ce_id"] for record in found}) == 30
+
+    await until(refilled, 30)
 
 
 @leaks_connections
