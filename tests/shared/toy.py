@@ -21,6 +21,7 @@ from shared.documents import Document, Index, Most
 from shared.events import Event
 from shared.host import Host
 from shared.personal import Personal
+from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.problems import AlreadyExists
 from shared.service import IfMatch, Service, StoreDep
 from shared.store.store import Store
@@ -169,6 +170,11 @@ async def show(account_id: str, store: StoreDep, response: Response) -> AccountV
 @router.put("/accounts/{account_id}/picture", max_body_size=LARGE)
 async def measure_picture(account_id: str, request: Request, _: Anyone) -> int:
     return len(await request.body())
+
+
+@router.put("/accounts/{account_id}/portrait", **TAKES_A_PICTURE)
+async def clean_portrait(account_id: str, request: Request, _: Anyone) -> Response:
+    return Response(await received_picture(request), media_type="image/jpeg")
 
 
 @router.get("/bug")

@@ -1,12 +1,13 @@
 """Photos of check-ins."""
 
-import asyncio
 from datetime import date
 
 from fastapi import APIRouter, Request, Response
 
 from services.pledges.domain.checkin import CheckIn, check_in_id
-from services.pledges.domain.photo import Photo, cleaned
+from services.pledges.domain.photo import Photo
+from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
+from shared.pictures.showing import SHOWS_A_PICTURE, shown_picture
 from shared.problems import AlreadyExists, NotFound
 from shared.service import StoreDep
 
@@ -14,33 +15,32 @@ from .callers import Holder, Proven, held_pledge
 
 router = APIRouter(prefix="/signings/{pledge_id}/check-ins/{day}/photo", tags=["check-ins"])
 
-_PICTURE = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {f"image/{kind}": _PICTURE for kind in ("jpeg", "png", "webp")},
-    }
-}
 
-
-@router.put("", status_code=204, summary="上传打卡照片 / Put the photo of a check-in", openapi_extra=_BODY)
+@router.put("", status_code=204, summary="上传打卡照片 / Put the photo of a check-in", **TAKES_A_PICTURE)
 async def put_photo(
     pledge_id: str, day: date, request: Request, _: Holder, proof: Proven, store: StoreDep
 ) -> None:
     pledge = await held_pledge(store, proof, pledge_id)
     check_in = await store.load(CheckIn, check_in_id(pledge_id, day))
-    jpeg = await asyncio.to_thread(cleaned, await request.body())  # decoding keeps a core busy
+    jpeg = await received_picture(request)
     try:
         await store.commit(Photo.of(check_in, pledge.signer, jpeg))
     except AlreadyExists:
         await store.change(Photo, check_in.id, lambda photo: photo.replace(jpeg))
 
 
-@router.get("", summary="查看打卡照片 / The photo of a check-in", response_class=Response)
-async def get_photo(pledge_id: str, day: date, _: Holder, proof: Proven, store: StoreDep) -> Response:
+@router.get(
+    "",
+    summary="查看打卡照片 / The photo of a check-in",
+    response_class=Response,
+    responses=SHOWS_A_PICTURE,
+)
+async def get_photo(
+    pledge_id: str, day: date, request: Request, _: Holder, proof: Proven, store: StoreDep
+) -> Response:
     await held_pledge(store, proof, pledge_id)
     photo = await store.load(Photo, check_in_id(pledge_id, day))
     await store.unseal(photo)
     if photo.jpeg is None:
         raise NotFound(kind="photos")
-    return Response(photo.jpeg, media_type="image/jpeg")
+    return shown_picture(request, photo.jpeg, photo.etag)

@@ -1,46 +1,12 @@
-"""The optional photo of a check-in: made small, freed of everything a camera writes into it, and sealed."""
+"""The optional photo of a check-in, sealed."""
 
 import base64
-import io
 from typing import ClassVar, Self
-
-from PIL import Image, ImageOps
 
 from shared.documents import Document
 from shared.personal import Personal, PersonId
-from shared.problems import Problem
 
 from .checkin import CheckIn
-
-FORMATS = ("JPEG", "PNG", "WEBP")
-LONGEST_SIDE = 1024
-MAX_PIXELS = 40_000_000
-"""A picture that unpacks to more is refused before it is unpacked."""
-
-
-class NotAPhoto(Problem):
-    """The body is not a JPEG, PNG or WebP picture of a bearable size."""
-
-    status, type, title, title_en = 422, "not-a-photo", "不是可用的照片", "Not a usable photo"
-
-
-def cleaned(upload: bytes) -> bytes:
-    """The picture upright, at most 1024 pixels long, as JPEG without EXIF or GPS. Raises NotAPhoto."""
-    try:
-        with Image.open(io.BytesIO(upload), formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise NotAPhoto(pixels=picture.width * picture.height, limit=MAX_PIXELS)
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except NotAPhoto:
-        raise
-    except Exception as error:  # decoders fail in many ways on what is broken; strangers send it
-        raise NotAPhoto(formats=FORMATS) from error
-    upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    plain = Image.new("RGB", upright.size)
-    plain.paste(upright)
-    out = io.BytesIO()
-    plain.save(out, "JPEG", quality=85)
-    return out.getvalue()
 
 
 class Photo(Document):
