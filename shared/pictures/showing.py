@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import Request, Response
-from werkzeug.http import parse_etags
+from werkzeug.http import parse_etags, unquote_etag
 
 SHOWS_A_PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}}},
@@ -15,6 +15,7 @@ SHOWS_A_PICTURE: dict[int | str, dict[str, Any]] = {
 def shown_picture(request: Request, jpeg: bytes, etag: str) -> Response:
     """A picture, for a caller who may see it. Who has this version already (`If-None-Match`) gets 304."""
     headers = {"ETag": etag}
-    if parse_etags(request.headers.get("If-None-Match")).contains_raw(etag):
+    tag, _ = unquote_etag(etag)
+    if parse_etags(request.headers.get("If-None-Match")).contains_weak(tag):
         return Response(status_code=304, headers=headers)
     return Response(jpeg, media_type="image/jpeg", headers=headers)
