@@ -126,13 +126,6 @@ def anyone(why: str) -> Any:
     return Depends(_Anyone(frozenset(), why))
 
 
-def verified_phone(caller: Account) -> str:
-    """The phone that the issuer has verified. Raises Forbidden without one."""
-    if caller.phone is None:
-        raise Forbidden("需要已验证的手机号 / A verified phone is needed")
-    return caller.phone
-
-
 def rule_of(route: Any) -> Rule | None:
     """The rule that a route states. Raises ValueError for a route that states several."""
     rules = [found.call for found in route.dependant.dependencies if isinstance(found.call, Rule)]

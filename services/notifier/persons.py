@@ -1,4 +1,4 @@
-"""What the notifier holds about a person: by which phone they are known, and their messages.
+"""What the notifier holds about a person: by what they are known, and their messages.
 
 The persons are those of the services that asked for their data: here they are only forgotten.
 """
@@ -11,19 +11,14 @@ from shared.personal import PersonId
 from shared.persons import Held, PersonalData
 from shared.store.store import Store
 
-from .domain.messages import Contact, Message, contact_key
+from .domain.messages import Contact, Message
+from .queries.contacts import MOST, contacts_of
 from .templates import kind_shown, words_of
-
-MOST = 1000
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
-    """The inboxes of the caller's verified phone."""
-    if caller.phone is None:
-        return []
-    key = contact_key(store.vault.blind_index, caller.phone)
-    contacts = await store.select(Contact, {"phone_key": key}, limit=MOST)
-    return [await _of_contact(store, contact) for contact in contacts]
+    """The caller's inboxes."""
+    return [await _of_contact(store, contact) for contact in await contacts_of(store, caller)]
 
 
 async def of_persons(store: Store, persons: Sequence[PersonId]) -> list[Held]:
@@ -46,7 +41,7 @@ def _shown(message: Message) -> dict[str, Any]:
 
 
 async def mark(store: Store, held: Held) -> None:
-    """The phone is no longer known. Messages name nobody and stay."""
+    """Nothing leads there any more. Messages name nobody and stay."""
     await store.change(Contact, held.person, Contact.forget)
 
 

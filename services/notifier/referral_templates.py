@@ -106,6 +106,16 @@ REFERRALS: Mapping[str, Template] = {
         Text("申请已更正", f"一份申请因误录已于 {{day}} 作废。{LOOK}"),
         Text("Entered in error", "A request was marked as entered in error on {day}."),
     ),
+    "patient.claim-lapsed": Template(
+        (coordinators,),
+        Text("认领码已过期", "{day} 有一个认领码未在有效期内使用，可重新发送。"),
+        Text("A code was not used", "A code was not used in time on {day}; another can be sent."),
+    ),
+    "patient.claimed": Template(
+        (patient, coordinators),
+        Text("申请已归入本人账号", f"一份申请已于 {{day}} 归入本人账号。{LOOK}"),
+        Text("It is in your account", "A request was taken into the account of who it is for on {day}."),
+    ),
     "patient.erased": Template(
         (patient, coordinators),
         Text("个人信息已删除", "一份申请的个人信息已于 {day} 删除，无法恢复。"),

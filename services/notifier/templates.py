@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from services.notifier.code_templates import CODES
 from services.notifier.domain.messages import Message
 from services.notifier.referral_templates import REFERRALS
 from services.notifier.wording import (
@@ -27,18 +28,7 @@ from shared.days import SHANGHAI
 from shared.divisions import CITY, path_name
 from shared.events import Event
 
-CODE = "pledge.code-issued"
-"""The only one that goes to a phone: its `{code}` is filled in while it is sent, and kept nowhere."""
-
 PLEDGES: Mapping[str, Template] = {
-    CODE: Template(
-        (),
-        Text(
-            "验证码",
-            "【衢州妇联】您的公筷公勺承诺验证码为 {code}，{valid_minutes} 分钟内有效，请勿告诉他人。",
-        ),
-        Text("Code", "Your serving-chopsticks pledge code is {code}, valid for {valid_minutes} minutes."),
-    ),
     "campaign.announced": Template(
         (city_officers,),
         Text("活动已发布", "公筷公勺活动（文本第 {text_version} 版）：{opens_at} 至 {closes_at}。"),
@@ -89,6 +79,16 @@ PLEDGES: Mapping[str, Template] = {
         (signer,),
         Text("个人信息已删除", "您在公筷公勺行动中的个人信息已于 {day} 删除，无法恢复。"),
         Text("Personal data deleted", "Your personal data in the pledge campaign was deleted on {day}."),
+    ),
+    "member.claimed": Template(
+        (county_officers,),
+        Text("队员已认领", "{place}宣讲督导队的一名队员已将其信息归入本人账号。"),
+        Text("A member signed in", "A member of the team of {place} took what is held into their account."),
+    ),
+    "member.claim-lapsed": Template(
+        (county_officers,),
+        Text("认领码已过期", "{place}宣讲督导队有一个认领码未在有效期内使用，可重新发送。"),
+        Text("A code was not used", "A code to a member of the team of {place} was not used in time."),
     ),
     "member.erased": Template(
         (county_officers,),
@@ -171,7 +171,9 @@ PLEDGES: Mapping[str, Template] = {
 
 CONTRACTS = (pledges, referrals)
 """Whose events are told: the texts are held against them when this module is loaded."""
-TEMPLATES: Mapping[str, Template] = checked({**PLEDGES, **REFERRALS}, {CODE: frozenset({"code"})})
+TEMPLATES: Mapping[str, Template] = checked(
+    {**CODES, **PLEDGES, **REFERRALS}, dict.fromkeys(CODES, frozenset({"code"}))
+)
 GONE = (
     Text(
         "较早的消息",

@@ -1,15 +1,17 @@
 """How the service is wired."""
 
 from shared import persons
-from shared.deadlines import Closing
+from shared.deadlines import Closing, Deadline
 from shared.service import Projection, Service
+from shared.turns import Turn
 
 from . import queries
-from .api import campaigns, certificates, chains, checkins, fraud, photos, reviews, signings, teams
+from .api import campaigns, certificates, chains, checkins, claims, fraud, photos, reviews, signings, teams
 from .consumers import chains as chains_consumer
 from .domain.campaign import Campaign
 from .domain.chain import Chain
 from .domain.checkin import CheckIn
+from .domain.claim import MemberClaim
 from .domain.fraud import ListEntry
 from .domain.invalidation import Invalidation
 from .domain.photo import Photo
@@ -20,19 +22,33 @@ from .jobs import strike_out
 from .pages import pages
 from .persons import personal_data
 
-routes = (signings, checkins, photos, chains, campaigns, reviews, certificates, teams, fraud)  # busiest first
+routes = (
+    signings,
+    checkins,
+    photos,
+    chains,
+    campaigns,
+    reviews,
+    certificates,
+    teams,
+    claims,
+    fraud,
+)  # busiest first
 service = Service(
     name="pledges",
     title="公筷公勺进家庭",
     routers=[*(module.router for module in routes), persons.router(personal_data)],
     documents=[
         *(Pledge, CheckIn, Photo, Campaign, Chain),
-        *(Team, Member, Talk, Observation),
+        *(Team, Member, Talk, Observation, MemberClaim, Turn),
         *(ListEntry, Invalidation, persons.Erasure),
     ],
     consumers=[chains_consumer],
     jobs=[strike_out],
-    deadlines=[Closing(Pledge, "campaign_id", PENDING, Pledge.lapse, Campaign, "ends_at", Campaign.ended)],
+    deadlines=[
+        Closing(Pledge, "campaign_id", PENDING, Pledge.lapse, Campaign, "ends_at", Campaign.ended),
+        Deadline(MemberClaim, "deadline", MemberClaim.lapse),
+    ],
     counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
     projections=[Projection("chains", "pledges", queries.chains_shown)],
     personal=personal_data,

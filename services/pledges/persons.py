@@ -9,7 +9,7 @@ from shared.clock import now
 from shared.documents import Document
 from shared.personal import PersonId
 from shared.persons import Held, PersonalData, phone_of
-from shared.proofs import proven_since
+from shared.proofs import account_key, proven_since
 from shared.store.store import Store
 
 from .domain.checkin import CheckIn
@@ -22,16 +22,19 @@ from .domain.team import Member, Team
 
 MOST = 1000
 """Pledges of one phone, and days of one pledge, that are shown."""
-_KEYS = {"phone_key", "identities", "code_key", "signing_key"}
+_KEYS = {"phone_key", "identities", "code_key", "signing_key", "account_key"}
 """Keyed hashes: of use to nobody but us."""
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
-    """What is under the caller's verified phone, while that stands for who proved it by a code."""
+    """What is under the caller's verified phone, while that stands for who proved it by a code; and the
+    places in teams that belong to the account.
+    """
+    own = {"account_key": {"$eq": account_key(store.vault.blind_index, caller), "$gt": ""}}
+    found = [await _of_member(store, member) for member in await store.select(Member, own, limit=MOST)]
     if (phone := phone_of(caller)) is None:
-        return []
+        return found
     key = {"phone_key": phone_key(store.vault.blind_index, phone)}
-    found = [await _of_member(store, member) for member in await store.select(Member, key, limit=MOST)]
     pledges, since = await store.select(Pledge, key, limit=MOST), proven_since()
     proven = [p for p in pledges if p.phone_proven_at is not None and p.phone_proven_at > since]
     entries = await store.select(ListEntry, key)

@@ -3,25 +3,28 @@
 from shared import persons
 from shared.deadlines import Deadline
 from shared.service import Service
+from shared.turns import Turn
 
 from . import queries
-from .api import asking, capacity, clinical, emergencies, logistics
+from .api import asking, capacity, claims, clinical, emergencies, logistics
+from .domain.claim import PatientClaim
 from .domain.reading import Grant, Reading
 from .domain.referral import Referral
 from .domain.slot import Slot
 from .domain.ward import Ward
 from .persons import personal_data
 
-routes = (asking, logistics, clinical, capacity, emergencies)
+routes = (asking, claims, logistics, clinical, capacity, emergencies)
 service = Service(
     name="referrals",
     title="女性健康公益关爱",
     routers=[*(module.router for module in routes), persons.router(personal_data)],
-    documents=[Referral, Slot, Ward, Reading, Grant, persons.Erasure],
+    documents=[Referral, Slot, Ward, Reading, Grant, PatientClaim, Turn, persons.Erasure],
     deadlines=[
         Deadline(Referral, "deadline", Referral.fall_due),
         Deadline(Slot, "deadline", Slot.fall_due),
         Deadline(Grant, "deadline", Grant.fall_due),
+        Deadline(PatientClaim, "deadline", PatientClaim.lapse),
     ],
     counts={"referrals": queries.dashboard_counts},
     personal=personal_data,

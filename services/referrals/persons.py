@@ -15,14 +15,14 @@ from . import changes, queries
 from .domain.reading import View
 from .domain.referral import HERSELF, Referral
 from .opening import open_record, read_by
-from .patients import keys_of
+from .patients import account_key
 
 MOST = 1000
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
     """Everything under the caller's account. It is a reading like any other. Raises NotRecorded."""
-    referrals = await queries.own(store, keys_of(store, caller))
+    referrals = await queries.own(store, account_key(store, caller))
     for referral in referrals:
         await open_record(store, caller, referral, View.PATIENT)
     return [await _of(store, referral) for referral in referrals]

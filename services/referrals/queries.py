@@ -42,10 +42,9 @@ async def taken_beds(store: Store, department: Department) -> set[int]:
     return {referral.bed for referral in with_bed}
 
 
-async def own(store: Store, patient_keys: list[str]) -> list[Referral]:
+async def own(store: Store, patient_key: str) -> list[Referral]:
     """A patient's referrals, newest first."""
-    where = {"patient_key": {"$in": patient_keys}}
-    return await store.select(Referral, where, sort=[("requested_at", -1)])
+    return await store.select(Referral, {"patient_key": patient_key}, sort=[("requested_at", -1)])
 
 
 async def slots(

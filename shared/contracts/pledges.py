@@ -207,6 +207,33 @@ class InvalidationMoved(Event, name="invalidation.moved"):
     invalidated: int
 
 
+class MemberClaimIssued(Event, name="member.claim-issued"):
+    """A code waits to be sent to a member of a team, who makes with it their own what an officer wrote down.
+    Only the notifier opens phone and code."""
+
+    person_field = "person"
+
+    claim_id: str
+    person: PersonId
+    valid_minutes: int
+    phone: Personal[str] = None
+    code: Personal[str] = None
+
+
+class MemberClaimLapsed(Event, name="member.claim-lapsed"):
+    """Nobody brought the code in time."""
+
+    claim_id: str
+    person: PersonId
+
+
+class MemberClaimed(Event, name="member.claimed"):
+    """A member brought the code: what is held about them belongs to their account."""
+
+    team_id: str
+    person: PersonId
+
+
 class MemberErased(Event, name="member.erased"):
     """A member of a team asked to be forgotten: name and phone are gone."""
 

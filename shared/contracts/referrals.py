@@ -54,11 +54,12 @@ class Placed(Step):
 
 
 class ReferralRequested(Step, Event, name="referral.requested"):
-    """A patient asks for care that the epidemic delayed. Only the notifier opens the phone."""
+    """A patient asks for care that the epidemic delayed. `account`: a keyed hash of her account, for her
+    inbox; None where the coordinator asks for who spoke by phone."""
 
     person_field = "patient"
 
-    phone: Personal[str] = None
+    account: Personal[str] = None
 
 
 class ReferralTriaged(Step, Event, name="referral.triaged"):
@@ -139,6 +140,40 @@ class ReferralCancelled(Step, Event, name="referral.cancelled"):
 
 class ReferralEnteredInError(Step, Event, name="referral.entered-in-error"):
     """It should never have been there."""
+
+
+class PatientClaimIssued(Event, name="patient.claim-issued"):
+    """A code waits to be sent to a patient: with it she makes her own what was written down for her.
+    Only the notifier opens phone and code."""
+
+    person_field = "patient"
+
+    claim_id: str
+    referral_id: str
+    patient: PersonId
+    valid_minutes: int
+    phone: Personal[str] = None
+    code: Personal[str] = None
+
+
+class PatientClaimLapsed(Event, name="patient.claim-lapsed"):
+    """Nobody brought the code in time."""
+
+    claim_id: str
+    referral_id: str
+    patient: PersonId
+    day: Day
+
+
+class PatientClaimed(Event, name="patient.claimed"):
+    """A patient brought the code: the referral belongs to her account, of which `account` is a keyed hash."""
+
+    person_field = "patient"
+
+    referral_id: str
+    patient: PersonId
+    day: Day
+    account: Personal[str] = None
 
 
 class PatientErased(Event, name="patient.erased"):

@@ -68,6 +68,7 @@ def known(url: str) -> dict[str, str]:
             "pledge_id": made(f"/campaigns/{campaign}/pledges", a_form(1)),
             "team_id": team,
             "preacher_id": talk["preacher_id"],
+            "member_id": talk["preacher_id"],
             "talk_id": made(f"/teams/{team}/talks", talk),
             "entry_id": made("/listed-phones", {"phone": "13900000002", "kind": "block", **decision}),
             "job_id": made("/invalidations", {"condition": {"campaign_id": campaign}, **decision}),

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import httpx
 from issuing import Issuing
+from running import eventually
 
 from jinguo.services import SERVICES
 from shared.host import Host
+from shared.relay import pending
 from shared.settings import Settings
 
 
@@ -21,6 +23,21 @@ class City:
 
     host: Host
     http: httpx.AsyncClient
+
+    async def consumed(self) -> None:
+        """Wait until every consumer has read all that was committed."""
+        await eventually(self._read_to_the_end, 20)
+
+    async def _read_to_the_end(self) -> bool:
+        for service in self.host.services:
+            if (await pending(self.host.stores[service.name]))[0]:
+                return False
+        for runtime in self.host.runtimes:
+            positions = await runtime.cursors.positions()
+            for source in runtime.consumer.sources:
+                if await self.host.archives[source].lag(positions.get(source, {})):
+                    return False
+        return True
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Annotated
 from shared.access import Caller, Role, anyone, may
 
 Resident = Annotated[Caller, may(Role.RESIDENT)]
-"""居民 with a verified phone: her own inboxes."""
+"""居民: her own inboxes."""
 Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 """妇联干部: the inbox of a county's officers, within their division."""
 AtDesk = Annotated[Caller, may(Role.COORDINATOR, Role.CLINICIAN, Role.DATA_OFFICER)]

@@ -1,17 +1,17 @@
 """The in-app inboxes: of persons, of a county's officers, and of the desks of the green channel."""
 
-import hmac
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from services.notifier.domain.messages import Contact, Message, contact_key
+from services.notifier.domain.messages import Contact, Message
+from services.notifier.queries.contacts import contacts_of, known_by
 from services.notifier.queries.messages import inbox_page, unread
 from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
-from shared.access import Caller, Forbidden, Role, reaches, verified_phone
+from shared.access import Caller, Forbidden, Role, reaches
 from shared.clock import now
 from shared.divisions import DivisionCode
 from shared.problems import NotFound
@@ -63,9 +63,10 @@ class InboxView(BaseModel):
 
 @router.get("/inboxes")
 async def own_inboxes(caller: Resident, store: StoreDep) -> list[str]:
-    """The ids of the persons that the caller's verified phone belongs to: each has an inbox."""
-    key = _key(caller, store)
-    return [contact.id for contact in await store.select(Contact, {"phone_key": key})]
+    """The ids of the persons that the caller is: by the account, or by a phone that was proven by a code in
+    the last 90 days. Each has an inbox.
+    """
+    return [contact.id for contact in await contacts_of(store, caller)]
 
 
 @router.get("/inbox/{person}")
@@ -141,15 +142,10 @@ def _desk(desk: str, caller: Caller) -> str:
     return f"desk:{desk}"
 
 
-def _key(caller: Caller, store: Store) -> str:
-    """What the caller's phone is matched by. Raises Forbidden without a verified one."""
-    return contact_key(store.vault.blind_index, verified_phone(caller))
-
-
 async def _own(person: str, caller: Caller, store: Store) -> None:
     """Raises NotFound for the inbox of another person, whether there is one or not."""
     contact = await store.find(Contact, person)
-    if contact is None or not hmac.compare_digest(contact.phone_key, _key(caller, store)):
+    if contact is None or not contact.reached_by(*known_by(store, caller)):
         raise NotFound(kind="inboxes")
 
 

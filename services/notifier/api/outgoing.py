@@ -30,13 +30,15 @@ async def _only_where_shown() -> None:
 
 
 router = APIRouter(tags=["outgoing"], dependencies=[Depends(_only_where_shown)])
-PledgeId = Annotated[str | None, Query(max_length=64)]
+About = Annotated[str | None, Query(max_length=64)]
 
 
 class OutgoingView(BaseModel):
     """A code message as it left."""
 
     pledge_id: str
+    claim_id: str
+    """What it is about; the other is empty."""
     to: str
     """The phone, masked."""
     code: str
@@ -55,6 +57,7 @@ async def _view(store: Store, outgoing: Outgoing) -> OutgoingView | None:
     facts = {"code": personal["code"], "valid_minutes": outgoing.valid_minutes}
     return OutgoingView(
         pledge_id=outgoing.pledge_id,
+        claim_id=outgoing.claim_id,
         to=mask_phone(personal.get("phone")),
         code=personal["code"],
         text=TEMPLATES[outgoing.template].text("zh", facts).body,
@@ -64,18 +67,20 @@ async def _view(store: Store, outgoing: Outgoing) -> OutgoingView | None:
 
 
 @router.get("/outgoing.json")
-async def list_outgoing(_: Trying, store: StoreDep, pledge_id: PledgeId = None) -> list[OutgoingView]:
+async def list_outgoing(
+    _: Trying, store: StoreDep, pledge_id: About = None, claim_id: About = None
+) -> list[OutgoingView]:
     """The codes that are still valid, newest first; 404 unless the settings allow showing them."""
-    return await _shown(store, pledge_id)
+    return await _shown(store, pledge_id=pledge_id, claim_id=claim_id)
 
 
-async def _shown(store: Store, pledge_id: str | None) -> list[OutgoingView]:
-    found = await valid_codes(store, pledge_id, now(), SHOWN)
+async def _shown(store: Store, **about: str | None) -> list[OutgoingView]:
+    found = await valid_codes(store, now(), SHOWN, **about)
     views = [await _view(store, outgoing) for outgoing in found]
     return [view for view in views if view]
 
 
 @router.get("/outgoing", response_class=HTMLResponse)
-async def show_outgoing(_: Trying, store: StoreDep, pledge_id: PledgeId = None) -> HTMLResponse:
+async def show_outgoing(_: Trying, store: StoreDep, pledge_id: About = None) -> HTMLResponse:
     """The same as a page."""
-    return HTMLResponse(pages.render("outgoing.html", messages=await _shown(store, pledge_id)))
+    return HTMLResponse(pages.render("outgoing.html", messages=await _shown(store, pledge_id=pledge_id)))

@@ -1,5 +1,6 @@
 """Messages: what stands in an inbox, and what leaves by another channel."""
 
+import hmac
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -42,17 +43,49 @@ class Message(Document):
 
 
 class Contact(Document):
-    """Whose inbox it is: a person's id, and the keyed hash of the phone that proves them."""
+    """Whose inbox it is: a person's id, and by what its reader is known.
+
+    What is not sensitive is reached by the phone, once that was proven and for as long as it stands for who
+    proved it; what is about health or a family by the account alone.
+    """
 
     collection: ClassVar[str] = "contacts"
-    indexes = (Index("phones", [("phone_key", 1)]),)
+    indexes = (
+        Index("phones", [("phone_key", 1)]),
+        Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
+    )
 
-    phone_key: str
+    phone_key: str = ""
+    """The keyed hash of a phone, which anybody may have typed."""
+    proven_at: datetime | None = None
+    """When somebody last showed that they hold it; until then it leads nowhere."""
+    account_key: str = ""
+    """The keyed hash of an account, from the service that knows whose record it is."""
+
+    def typed(self, phone_key: str) -> None:
+        """A form names this phone."""
+        if self.phone_key != phone_key:
+            self.phone_key, self.proven_at = phone_key, None
+
+    def prove(self, at: datetime) -> None:
+        """The phone's code was brought; a review that ends later proves nothing anew."""
+        self.proven_at = self.proven_at or at
+
+    def belong_to(self, account_key: str | None) -> None:
+        """It is sensitive: an account finds it, or nobody does."""
+        self.phone_key, self.proven_at = "", None
+        self.account_key = account_key or self.account_key
+
+    def reached_by(self, account_key: str, phone_key: str, since: datetime) -> bool:
+        """Whether an account, or a phone proven after `since`, leads here."""
+        proven = self.proven_at is not None and self.proven_at > since
+        known = [(self.account_key, account_key), (self.phone_key if proven else "", phone_key)]
+        return any(kept and hmac.compare_digest(kept, given) for kept, given in known)
 
     def forget(self) -> None:
-        """The person was erased: no phone leads here any more. Again is no change."""
-        if self.phone_key:
-            self.phone_key = ""
+        """The person was erased: nothing leads here any more. Again is no change."""
+        if self.phone_key or self.account_key:
+            self.phone_key, self.proven_at, self.account_key = "", None, ""
             self.record(ContactForgotten(person=self.id))
 
 
@@ -67,12 +100,14 @@ class Outgoing(Document):
     collection: ClassVar[str] = "outgoing"
     indexes = (
         Index("pledge", [("pledge_id", 1), ("at", -1)]),
+        Index("claim", [("claim_id", 1), ("at", -1)], where={"claim_id": {"$gt": ""}}),
         Index("newest", [("at", -1)]),
         Index("expired", [("expires_at", 1)], expire_after=0),
     )
 
     channel: str
-    pledge_id: str
+    pledge_id: str = ""
+    claim_id: str = ""
     recipient: PersonId
     template: str
     valid_minutes: int

@@ -27,9 +27,8 @@ async def unread(store: Store, recipient: str) -> int:
     return await store.count(Message, {"recipient": recipient, "read_at": None}, limit=UNREAD_AT_MOST)
 
 
-async def valid_codes(store: Store, pledge_id: str | None, at: datetime, limit: int) -> list[Outgoing]:
-    """Outgoing codes that have not expired, newest first."""
+async def valid_codes(store: Store, at: datetime, limit: int, **about: str | None) -> list[Outgoing]:
+    """Outgoing codes that have not expired, newest first. `about`: what they are for, where that is given."""
     where: dict[str, Any] = {"expires_at": {"$gt": at}}
-    if pledge_id is not None:
-        where["pledge_id"] = pledge_id
+    where |= {name: value for name, value in about.items() if value is not None}
     return await store.select(Outgoing, where, sort=(("at", -1),), limit=limit)

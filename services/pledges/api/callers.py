@@ -19,6 +19,8 @@ CityOfficer = Annotated[Caller, may(Role.CITY_OFFICER)]
 """市妇联干部."""
 Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 """妇联干部: of the county in whose division it is, or of the city."""
+Resident = Annotated[Caller, may(Role.RESIDENT)]
+"""居民: what belongs to her account."""
 Worker = Annotated[Caller, may(Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
 """村（社区）妇联执委 or an officer, within their division."""
 Anyone = Annotated[None, anyone("公开信息 / public: names masked, community level at most")]

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.contracts.pledges import MemberErased, ObservationRecorded, TalkHeld, TalkMoved
+from shared.claims import AlreadyClaimed
+from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRecorded, TalkHeld, TalkMoved
 from shared.days import local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
-from shared.problems import Problem
+from shared.problems import Erased, Problem
 from shared.workflow import Actor, History, Move, Workflow
 
 from .reasons import Why
@@ -52,19 +53,38 @@ class Member(Document):
 
     collection: ClassVar[str] = "members"
     person_field: ClassVar[str | None] = "person"
-    indexes: ClassVar[Sequence[Index]] = (Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True),)
+    indexes: ClassVar[Sequence[Index]] = (
+        Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True),
+        Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
+    )
 
     team_id: str
     person: PersonId
     role: TeamRole
     phone_key: str
+    """Tells two entries of one phone apart. An officer typed it: nobody is known by it."""
+    account_key: str = ""
+    """The keyed hash of the account that brought the code; empty before, and once erased."""
     name: Personal[str] = None
     phone: Personal[str] = None
+
+    def check_unclaimed(self) -> None:
+        """Raises AlreadyClaimed; Erased, where nobody is left to claim it."""
+        if self.phone_key == f"erased|{self.id}":
+            raise Erased()
+        if self.account_key:
+            raise AlreadyClaimed()
+
+    def claim(self, account_key: str, division: str) -> None:
+        """The code was brought: it is the account's. Raises AlreadyClaimed, Erased."""
+        self.check_unclaimed()
+        self.account_key = account_key
+        self.record(MemberClaimed(division=division, team_id=self.team_id, person=self.person))
 
     def forget(self, division: str) -> None:
         """The member was erased: nothing is left to match by. Again is no change."""
         if self.phone_key != f"erased|{self.id}":
-            self.phone_key = f"erased|{self.id}"
+            self.phone_key, self.account_key = f"erased|{self.id}", ""
             self.record(MemberErased(division=division, team_id=self.team_id, person=self.person))
 
     def check(self, team_id: str, role: TeamRole) -> None:

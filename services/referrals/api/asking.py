@@ -11,12 +11,13 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.states import Why
 from services.referrals.opening import MOST_SHOWN, open_record, read_by
-from services.referrals.patients import account_key, keys_of, phone_key
+from services.referrals.patients import account_key, phone_key
 from shared.access import Role
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.divisions import DivisionCode
 from shared.persons import erase_keys
+from shared.proofs import account_key as known_as
 from shared.service import StoreDep
 from shared.views import Body, Phone, tagged
 from shared.workflow import Actor
@@ -57,6 +58,7 @@ async def ask(body: Request, caller: Asking, store: StoreDep, response: Response
         now(),
         patient=await store.vault.new_person(),
         patient_key=account_key(store, caller) if own else phone_key(store, body.phone),
+        account=known_as(store.vault.blind_index, caller) if own else None,
         division=body.county,
         **body.model_dump(include={"department", "name", "phone", "delayed_since", "summary"}),
     )
@@ -65,7 +67,7 @@ async def ask(body: Request, caller: Asking, store: StoreDep, response: Response
 
 @router.get("/referrals", summary="我的转诊 / The caller's own referrals, newest first")
 async def own(caller: Patient, store: StoreDep) -> list[StepView]:
-    return [StepView.of(referral) for referral in await queries.own(store, keys_of(store, caller))]
+    return [StepView.of(referral) for referral in await queries.own(store, account_key(store, caller))]
 
 
 @router.get("/referrals/{referral_id}", summary="转诊详情及查阅记录 / The whole of it, and who read it")

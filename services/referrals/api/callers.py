@@ -4,7 +4,7 @@ from typing import Annotated
 
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.slot import Slot
-from services.referrals.patients import keys_of
+from services.referrals.patients import account_key
 from shared.access import Caller, Forbidden, Role, may
 from shared.contracts.referrals import Department
 from shared.problems import NotFound
@@ -63,7 +63,7 @@ async def reached(store: Store, caller: Caller, referral_id: str, if_match: str 
 
 def _reaches(store: Store, caller: Caller, referral: Referral) -> bool:
     if caller.role is Role.RESIDENT:
-        return referral.patient_key in keys_of(store, caller)
+        return referral.patient_key == account_key(store, caller)
     return caller.role is Role.COORDINATOR or treats(caller, referral)
 
 

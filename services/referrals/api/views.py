@@ -84,12 +84,14 @@ class LogisticsView(StepView):
 
     name: str | None
     phone: str | None
+    claimed: bool
+    """Whether she finds it in her account; else a claim can be started."""
     consult: Place | None
     history: list[Transition]
 
     @classmethod
     def opened(cls, referral: Referral, slot: Slot | None) -> "LogisticsView":
-        same = {"name": referral.name, "phone": referral.phone, "history": referral.history}
+        same = {name: getattr(referral, name) for name in ("name", "phone", "claimed", "history")}
         return cls(**_step(referral), **same, consult=_place(slot))
 
 

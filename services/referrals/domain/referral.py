@@ -6,14 +6,15 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field
 
+from shared.claims import AlreadyClaimed
 from shared.contracts import referrals as events
 from shared.contracts.referrals import Department
 from shared.days import day_bounds, local_day
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
-from shared.problems import InvalidRequest, Problem
+from shared.problems import Erased, InvalidRequest, Problem
 from shared.roles import Role
-from shared.workflow import Actor, History, Workflow
+from shared.workflow import Actor, History, Transition, Workflow
 
 from .departments import DEPARTMENTS
 from .states import REFERRAL, ReferralState, Urgency, Why
@@ -21,6 +22,8 @@ from .states import REFERRAL, ReferralState, Urgency, Why
 PATIENT = "patient"
 """Who acts, in the history: a patient's own id is personal and is not written there."""
 HERSELF, SYSTEM = Actor(PATIENT, Role.RESIDENT), Actor("system")
+CLAIMED = "claim"
+"""What the history calls it; the state stays what it is."""
 LONGEST_HOLD = timedelta(days=90)
 FIRST_DELAY = date(2019, 12, 1)
 """Before there was an epidemic it delayed nobody."""
@@ -80,8 +83,9 @@ class Referral(Document):
 
     patient: PersonId
     patient_key: str = ""
-    """The keyed hash of her account's id, or of the phone by which the coordinator asked for her: how she
-    finds her referrals. Empty once she was erased."""
+    """The keyed hash of her account's id: how she finds her referrals. Until she has claimed what the
+    coordinator wrote down for her, that of the phone, which finds nothing and only tells one request from
+    another. Empty once she was erased."""
     name: Personal[str] = None
     phone: Personal[str] = None
     summary: Personal[str] = None
@@ -108,14 +112,42 @@ class Referral(Document):
     # ── in ───────────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
-    def requested(cls, by: Actor, now: datetime, **given: Any) -> Self:
-        """A new referral, with both consents given now. Raises InvalidRequest (`delayed_since`)."""
+    def requested(cls, by: Actor, now: datetime, account: str | None = None, **given: Any) -> Self:
+        """A new referral, with both consents given now; `account`: what others know hers by, if it was she
+        who asked. Raises InvalidRequest (`delayed_since`).
+        """
         consent = Consent(health_at=now, hospital_at=now, by=by.id, role=by.role)
         referral = cls(consent=consent, requested_at=now, **given)
         if not FIRST_DELAY <= referral.delayed_since <= local_day(now):
             raise _invalid("delayed_since", "须为2019-12-01至今天 / must be from 2019-12-01 to today")
-        referral.record(events.ReferralRequested(phone=referral.phone, **referral._facts(None, now)))
+        referral.record(events.ReferralRequested(account=account, **referral._facts(None, now)))
         return referral
+
+    @property
+    def claimed(self) -> bool:
+        """Whether it belongs to an account: hers who asked, or hers who brought the code."""
+        return self.consent.by == PATIENT or any(step.move == CLAIMED for step in self.history)
+
+    def check_unclaimed(self) -> None:
+        """Raises AlreadyClaimed; Erased, where nobody is left to claim it."""
+        if not self.patient_key:
+            raise Erased()
+        if self.claimed:
+            raise AlreadyClaimed()
+
+    def claim(self, patient_key: str, account: str, now: datetime) -> None:
+        """She brought the code: it is her account's. `account`: what others know that by.
+
+        Raises AlreadyClaimed, Erased.
+        """
+        self.check_unclaimed()
+        self.patient_key = patient_key
+        step = Transition(
+            move=CLAIMED, source=self.state, target=self.state, at=now, by=HERSELF.id, role=HERSELF.role
+        )
+        self.history = [*self.history, step]
+        who = {"referral_id": self.id, "patient": self.patient, "division": self.division}
+        self.record(events.PatientClaimed(account=account, day=local_day(now), **who))
 
     def triage(self, urgency: Urgency, now: datetime, by: Actor) -> None:
         """It is complete: pass it on to the department. Raises IllegalMove."""

@@ -14,6 +14,7 @@ from services.notifier.boards.declare import Board
 from services.notifier.boards.freshness import Freshness
 from services.notifier.domain.messages import Contact, contact_key
 from shared.archive import Archive
+from shared.clock import now
 from shared.consumers.tables import Reading, Stamps
 from shared.contracts.pledges import PledgeCodeIssued, PledgeSigned, SignerRole
 from shared.documents import Document
@@ -83,9 +84,9 @@ class Desk:
         await until(done)
 
     async def knows(self, person: str, phone: str) -> None:
-        """Whose phone it is, as the event that carries a code tells."""
+        """Whose phone it is, and that it was just proven."""
         key = contact_key(self.host.vault.blind_index, phone)
-        await self.store.commit(Contact(id=person, phone_key=key))
+        await self.store.commit(Contact(id=person, phone_key=key, proven_at=now()))
 
     def resident(self, phone: str) -> dict[str, str]:
         """The headers of who has verified this phone."""

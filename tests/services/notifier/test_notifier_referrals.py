@@ -19,6 +19,8 @@ from shared.contracts.referrals import ENDED, Department
 from shared.divisions import counties
 from shared.events import Event
 from shared.identity import Role
+from shared.proofs import account_key
+from shared.roles import Account
 
 DAY = date(2020, 3, 8)
 HEALTH = (
@@ -56,6 +58,11 @@ def test_a_message_about_a_referral_says_nothing_about_health(name: str) -> None
     assert template.names <= {"day", "expires_at", "starts_at", "beds"}  # no department, no state
 
 
+def account(desk: Desk, subject: str) -> str:
+    """What services know an account by."""
+    return account_key(desk.host.vault.blind_index, Account(id=subject))
+
+
 def bearer(desk: Desk, role: Role, **scope: Any) -> dict[str, str]:
     return desk.issuer.bearer(role, None, **scope)
 
@@ -69,15 +76,14 @@ async def inbox(desk: Desk, path: str, headers: dict[str, str]) -> list[str]:
 
 
 async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk: Desk) -> None:
-    phone = "13857001234"
     who = {"county": COUNTIES[0], "patient": await desk.host.vault.new_person()}
     await desk.publish(
-        step(referrals.ReferralRequested, 1, None, "requested", **who, phone=phone),
+        step(referrals.ReferralRequested, 1, None, "requested", **who, account=account(desk, "patient-1")),
         step(referrals.ReferralTriaged, 1, "requested", "triaged", **who),
     )
     await desk.consumed()
 
-    patient = bearer(desk, Role.RESIDENT, phone=f"+86{phone}")
+    patient = bearer(desk, Role.RESIDENT, subject="patient-1")
     assert await inbox(desk, f"/inbox/{who['patient']}", patient) == [
         "申请已转交",
         "申请已收到",
@@ -110,12 +116,12 @@ async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk:
         assert (await desk.http.post(path, headers=who_else)).status_code == status, path
 
 
-async def test_a_patient_who_was_erased_is_known_by_her_phone_no_more(desk: Desk) -> None:
-    phone = "13857001235"
+async def test_a_patient_who_was_erased_is_known_by_her_account_no_more(desk: Desk) -> None:
     who = {"county": COUNTIES[0], "patient": await desk.host.vault.new_person()}
-    await desk.publish(step(referrals.ReferralRequested, 1, None, "requested", **who, phone=phone))
+    hers = {"account": account(desk, "patient-1")}
+    await desk.publish(step(referrals.ReferralRequested, 1, None, "requested", **who, **hers))
     await desk.consumed()
-    patient = bearer(desk, Role.RESIDENT, phone=f"+86{phone}")
+    patient = bearer(desk, Role.RESIDENT, subject="patient-1")
     assert (await desk.http.get("/notifier/inboxes", headers=patient)).json() == [who["patient"]]
     erased = {"referral_id": "r1", "department": Department.BREAST, "day": DAY}
     await desk.publish(("r1", referrals.PatientErased(patient=who["patient"], **erased)))

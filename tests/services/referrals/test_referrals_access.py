@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from issuing import Issuing
-from referrals_desk import PHONE, Desk, Who, in_days, problem
+from referrals_desk import Desk, Who, in_days, problem
 
 from jinguo.access import routes
 from shared.identity import Role
@@ -69,25 +68,6 @@ async def test_another_departments_beds_and_slots_are_not_theirs(desk: Desk) -> 
             method, f"/referrals{path}", json=body, headers=desk.headers(Who.THYROID)
         )
         assert answer.status_code == status, path
-
-
-async def test_a_patient_for_whom_the_coordinator_asked_is_known_by_her_phone(
-    desk: Desk, issuer: Issuing
-) -> None:
-    referral = await desk.asked(Who.COORDINATOR)
-    hers = issuer.bearer(Role.RESIDENT, None, subject="her-account", phone=f"+86{PHONE}")
-    [found] = (await desk.http.get("/referrals/referrals", headers=hers)).json()
-    assert found["id"] == referral
-    assert (await desk.http.get(f"/referrals/referrals/{referral}", headers=hers)).json()["name"] == "周桂花"
-    for other in (
-        issuer.bearer(Role.RESIDENT, None, subject="her-account"),  # a phone that nobody has verified
-        issuer.bearer(Role.RESIDENT, None, subject="another", phone="+8613912345678"),
-    ):
-        assert (await desk.http.get("/referrals/referrals", headers=other)).json() == []
-        assert (await desk.http.get(f"/referrals/referrals/{referral}", headers=other)).status_code == 404
-    [proof] = (await desk.http.post("/referrals/me/erase", headers=hers)).json()
-    assert proof["records"]["referrals"] == 1
-    assert (await desk.http.get("/referrals/referrals", headers=hers)).json() == []
 
 
 async def test_an_emergency_that_was_none_opens_the_record_no_more(desk: Desk) -> None:

@@ -1,0 +1,49 @@
+"""Claims: a referral that was asked for by phone becomes the patient's own."""
+
+from fastapi import APIRouter, Response
+
+from services.referrals.domain.claim import PatientClaim
+from services.referrals.domain.referral import Referral
+from services.referrals.patients import account_key
+from shared.claiming import ClaimCode, ClaimView, brought, start
+from shared.clock import now
+from shared.problems import Erased
+from shared.proofs import account_key as known_as
+from shared.service import StoreDep
+from shared.store.store import repeated
+from shared.views import tagged
+
+from .callers import Coordinator, Patient
+from .views import StepView
+
+router = APIRouter(tags=["claims"])
+
+
+@router.post(
+    "/referrals/{referral_id}/claim", status_code=201, summary="发送认领码 / Let her make it her own"
+)
+async def start_claim(
+    referral_id: str, caller: Coordinator, store: StoreDep, response: Response
+) -> ClaimView:
+    referral = await store.load(Referral, referral_id)
+    referral.check_unclaimed()
+    await store.unseal(referral)
+    if referral.phone is None:
+        raise Erased()
+    about = {"record_id": referral.id, "person": referral.patient, "division": referral.division}
+    return tagged(response, await start(store, caller, PatientClaim, referral.phone, **about))
+
+
+@router.post("/claims/confirm", summary="输入认领码，归入本人账号 / Make it one's own with the code")
+async def confirm_claim(body: ClaimCode, caller: Patient, store: StoreDep, response: Response) -> StepView:
+    found = await brought(store, caller, PatientClaim, body.code)
+
+    async def once() -> StepView:
+        claim = await store.load(PatientClaim, found.id)
+        referral = await store.load(Referral, claim.record_id)
+        claim.confirm(now())
+        referral.claim(account_key(store, caller), known_as(store.vault.blind_index, caller), now())
+        await store.commit_all(referral, claim, answer=StepView.of)
+        return StepView.of(referral)
+
+    return tagged(response, await repeated(once))

@@ -1,0 +1,184 @@
+"""A number is given to somebody else: her new account, with the same verified phone, reads nothing of who
+had it before, gets no message, erases nothing. And a phone that somebody typed reaches nobody until it is
+proven.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from issuing import Issuing
+from running import SIGNING, a_campaign, a_form, a_request, slug
+from whole_city import City
+
+from jinguo.access import routes
+from jinguo.issuer import Person
+from shared.clock import moved, now
+from shared.identity import Role
+from shared.proofs import PHONE_TRUSTED
+
+PHONE = "13857009876"
+ON_REFERRALS = [
+    (method, path)
+    for method, path, rule in routes()
+    if "{referral_id}" in path and rule and Role.RESIDENT in rule.roles
+]
+BODIES: dict[str, Any] = {
+    "cancel": {"why": "patient-asked"},
+    "return-offer": {"why": "patient-asked"},
+    "release-consult": {"why": "patient-asked"},
+}
+
+
+def resident(issuer: Issuing, subject: str) -> dict[str, str]:
+    return issuer.bearer(Role.RESIDENT, None, subject=subject, phone=f"+86{PHONE}")
+
+
+async def held(http: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, list[Any]]:
+    """What every service says that it holds, and the inboxes, of whoever calls."""
+    found = {name: await _seen(http, f"/{name}/me", headers) for name in ("pledges", "referrals", "notifier")}
+    return found | {"inboxes": await _seen(http, "/notifier/inboxes", headers)}
+
+
+async def _seen(http: httpx.AsyncClient, path: str, headers: dict[str, str]) -> list[Any]:
+    answer = await http.get(path, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json())
+
+
+async def by_herself(city: City, issuer: Issuing) -> str:
+    asked = await city.http.post(
+        "/referrals/referrals", json=a_request(phone=PHONE), headers=resident(issuer, "first")
+    )
+    return str(asked.json()["id"])
+
+
+async def by_phone(city: City, issuer: Issuing) -> str:
+    """The coordinator wrote it down for her; nobody has claimed it."""
+    coordinator = issuer.bearer(Role.COORDINATOR, None)
+    asked = await city.http.post("/referrals/referrals", json=a_request(phone=PHONE), headers=coordinator)
+    return str(asked.json()["id"])
+
+
+async def claimed(city: City, issuer: Issuing) -> str:
+    """And she has made it hers with the code that her phone received."""
+    referral = await by_phone(city, issuer)
+    coordinator = issuer.bearer(Role.COORDINATOR, None)
+    claim = (await city.http.post(f"/referrals/referrals/{referral}/claim", headers=coordinator)).json()
+    await city.consumed()
+    sent = await city.http.get("/notifier/outgoing.json", params={"claim_id": claim["id"]})
+    [message] = sent.json()
+    assert message["to"] == "138****9876" and message["code"] in message["text"]
+    body = {"code": message["code"]}
+    confirmed = await city.http.post(
+        "/referrals/claims/confirm", json=body, headers=resident(issuer, "first")
+    )
+    assert confirmed.is_success, confirmed.text
+    return referral
+
+
+@pytest.mark.parametrize("asked", [by_herself, by_phone, claimed])
+async def test_a_new_account_with_the_same_phone_reaches_no_health_record_by_any_route(
+    city: City, issuer: Issuing, asked: Callable[[City, Issuing], Awaitable[str]]
+) -> None:
+    referral = await asked(city, issuer)
+    await city.consumed()
+    row = await city.host.stores["referrals"].database["referrals"].find_one({"_id": referral})
+    assert row
+    new = resident(issuer, "second")
+    assert not any((await held(city.http, new)).values())
+    assert await _seen(city.http, "/referrals/referrals", new) == []
+    for method, path in ON_REFERRALS:
+        real = path.replace("{referral_id}", referral)
+        answer = await city.http.request(method, real, json=BODIES.get(path.rpartition("/")[2]), headers=new)
+        assert (answer.status_code, slug(answer)) == (404, "not-found"), real
+    assert len(ON_REFERRALS) >= 7
+    inbox = f"/notifier/inbox/{row['patient']}"
+    assert (await city.http.get(inbox, headers=new)).status_code == 404
+    for service in ("pledges", "referrals", "notifier"):
+        assert (await city.http.post(f"/{service}/me/erase", headers=new)).json() == []
+    after = await city.host.stores["referrals"].database["referrals"].find_one({"_id": referral})
+    assert after == row  # not a word of it changed
+    if asked is not by_phone:
+        hers = await held(city.http, resident(issuer, "first"))
+        assert hers["inboxes"] == [row["patient"]]
+        assert [found["records"]["referrals"][0]["name"] for found in hers["referrals"]] == ["周桂花"]
+        assert hers["notifier"][0]["records"]["messages"]
+
+
+async def test_what_somebody_typed_reaches_nobody_until_it_is_proven_and_ninety_days_after(
+    city: City, issuer: Issuing
+) -> None:
+    hers = resident(issuer, "whose-phone-it-is")
+    opened = await city.http.post("/pledges/campaigns", json=a_campaign(), headers=issuer.bearer())
+    path = f"/pledges/campaigns/{opened.json()['id']}/pledges"
+    form = a_form(1) | {"phone": PHONE}
+    pledge = (await city.http.post(path, json=form, headers=SIGNING)).json()["id"]
+    await city.consumed()
+    assert not any((await held(city.http, hers)).values())
+
+    [sent] = (await city.http.get("/notifier/outgoing.json", params={"pledge_id": pledge})).json()
+    verified = await city.http.post(
+        f"/pledges/signings/{pledge}/verify", json={"code": sent["code"]}, headers=SIGNING
+    )
+    assert verified.is_success
+    await city.consumed()
+    found = await held(city.http, hers)
+    [person] = found["inboxes"]
+    assert [len(found[name]) for name in ("pledges", "notifier", "referrals")] == [1, 1, 0]
+    assert (await city.http.get(f"/notifier/inbox/{person}", headers=hers)).json()["messages"]
+    with moved(PHONE_TRUSTED + timedelta(minutes=1)):  # by now the number may be another's
+        assert not any((await held(city.http, hers)).values())
+        assert (await city.http.get(f"/notifier/inbox/{person}", headers=hers)).status_code == 404
+        erased = await city.http.post("/pledges/me/erase", headers=now_signed_in(issuer))
+        assert erased.json() == []
+    with moved(PHONE_TRUSTED - timedelta(minutes=5)):
+        assert (await held(city.http, hers))["inboxes"] == [person]
+
+
+def now_signed_in(issuer: Issuing) -> dict[str, str]:
+    """A login of now, wherever the clock was moved to."""
+    person = Person(role=Role.RESIDENT, subject="whose-phone-it-is", phone=f"+86{PHONE}")
+    return {"Authorization": f"Bearer {issuer.token(person, auth_time=int(now().timestamp()))}"}
+
+
+async def test_a_phone_that_an_officer_typed_finds_no_place_in_a_team_until_it_is_claimed(
+    city: City, issuer: Issuing
+) -> None:
+    officer = issuer.bearer()
+    campaign = (await city.http.post("/pledges/campaigns", json=a_campaign(), headers=officer)).json()["id"]
+    team = await city.http.post(
+        f"/pledges/campaigns/{campaign}/teams", json={"division": "330802", "name": "一队"}, headers=officer
+    )
+    members = f"/pledges/teams/{team.json()['id']}/members"
+    body = {"name": "李春兰", "phone": PHONE, "role": "preacher"}
+    member = (await city.http.post(members, json=body, headers=officer)).json()["id"]
+    typed = resident(issuer, "whose-phone-was-typed")
+    assert not any((await held(city.http, typed)).values())
+    assert (await city.http.post("/pledges/me/erase", headers=typed)).json() == []
+
+    start = f"{members}/{member}/claim"
+    elsewhere = issuer.bearer(Role.COUNTY_OFFICER, "江山")
+    assert (await city.http.post(start, headers=elsewhere)).status_code == 403
+    another = start.replace(member, "another")
+    assert (await city.http.post(another, headers=officer)).status_code == 404
+    claim = (await city.http.post(start, headers=officer)).json()["id"]
+    await city.consumed()
+    [sent] = (await city.http.get("/notifier/outgoing.json", params={"claim_id": claim})).json()
+    hers = issuer.bearer(Role.RESIDENT, None, subject="a-member")  # of whom no phone is known
+    confirm = "/pledges/claims/confirm"
+    confirmed = await city.http.post(confirm, json={"code": sent["code"]}, headers=hers)
+    assert confirmed.status_code == 200, confirmed.text
+    again = await city.http.post(start, headers=officer)
+    assert (again.status_code, slug(again)) == (409, "already-claimed")
+    assert not any((await held(city.http, typed)).values())
+    [place] = (await held(city.http, hers))["pledges"]
+    [record] = place["records"]["members"]
+    assert (record["name"], record["phone"]) == ("李春兰", PHONE) and "account_key" not in record
+    [proof] = (await city.http.post("/pledges/me/erase", headers=hers)).json()
+    assert proof["records"] == {"members": 1}
+    assert not any((await held(city.http, hers)).values())
+    gone = await city.http.post(start, headers=officer)
+    assert (gone.status_code, slug(gone)) == (410, "erased")
