@@ -38,6 +38,8 @@ class Kind(StrEnum):
     KEY_DELETED = "key-deleted"
     ERASURE = "erasure"
     """A proof of an erasure was written."""
+    CLAIMED = "record-claimed"
+    """A record that staff wrote down became an account's."""
     PRODUCTION = "production"
     """The process started; the reason says whether as production."""
 

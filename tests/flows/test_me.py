@@ -69,6 +69,10 @@ async def test_who_has_an_account_only_is_told_by_all_and_erased(mongodb_uri: st
                 assert asked.status_code == 201, asked.text
                 [held] = (await read(http, mine))["referrals"]
                 assert held["records"]["referrals"][0]["name"] == "周桂花"
+                person = {"subject": f"patient{len(scopes)}", "signed_in": "600"} | scopes
+                refused = await http.post("/me/erase", headers=bearer(url, Role.RESIDENT, None, **person))
+                assert refused.status_code == 401
+                assert 'max_age="300"' in refused.headers["WWW-Authenticate"]  # as the services say it
                 proof = (await http.post("/me/erase", headers=mine)).raise_for_status().json()
                 assert [p["person"] for p in proof["referrals"]] == [held["person"]]
 

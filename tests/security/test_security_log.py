@@ -17,7 +17,7 @@ import yaml
 from issuing import Issuing
 from prometheus_client import REGISTRY
 from running import a_request
-from whole_city import running_city
+from whole_city import City, running_city
 
 from jinguo.access import routes
 from shared import security_log
@@ -69,17 +69,17 @@ def settings_of(mongodb_uri: str, folder: Path, issuer: Issuing, **changes: Any)
 
 
 @pytest.fixture
-async def http(
-    mongodb_uri: str, tmp_path: Path, issuer: Issuing, lines: Lines
-) -> AsyncIterator[httpx.AsyncClient]:
+async def city(mongodb_uri: str, tmp_path: Path, issuer: Issuing, lines: Lines) -> AsyncIterator[City]:
     """All services; `lines` first, so that the start is seen."""
-    async with running_city(mongodb_uri, tmp_path, issuer, public_requests_per_minute=3) as city:
-        yield city.http
+    shown = {"public_requests_per_minute": 3, "show_outgoing_messages": True}
+    async with running_city(mongodb_uri, tmp_path, issuer, **shown) as city:
+        yield city
 
 
 async def test_all_that_matters_is_a_line_with_a_hash_a_template_and_a_reason_and_nothing_personal(
-    http: httpx.AsyncClient, issuer: Issuing, lines: Lines
+    city: City, issuer: Issuing, lines: Lines
 ) -> None:
+    http = city.http
     hers = issuer.bearer(Role.RESIDENT, None, subject=SUBJECT, phone=f"+86{PHONE}")
     another = issuer.bearer(Role.CLINICIAN, None, subject="c-2", department="head-neck-thyroid")
     asked = await http.post(
@@ -90,6 +90,15 @@ async def test_all_that_matters_is_a_line_with_a_hash_a_template_and_a_reason_an
     coordinator = issuer.bearer(Role.COORDINATOR, None)
     triaged = await http.post(f"{path}/triage", json={"urgency": "routine"}, headers=coordinator)
     assert triaged.is_success
+
+    written = a_request(name=NAME, phone=PHONE, summary=WORDS, department="head-neck-thyroid")
+    by_phone = (await http.post("/referrals/referrals", json=written, headers=coordinator)).json()["id"]
+    claim = await http.post(f"/referrals/referrals/{by_phone}/claim", headers=coordinator)
+    await city.consumed()
+    query = {"claim_id": claim.json()["id"]}
+    [sent] = (await http.get("/notifier/outgoing.json", params=query, headers=coordinator)).json()
+    confirm = "/referrals/claims/confirm"
+    assert (await http.post(confirm, json={"code": sent["code"]}, headers=hers)).is_success
 
     assert (await http.get(f"{path}?name={NAME}", headers={"X-Phone": PHONE})).status_code == 401
     broken = {"Authorization": f"Bearer {PHONE}.{WORDS}.x"}
@@ -114,19 +123,25 @@ async def test_all_that_matters_is_a_line_with_a_hash_a_template_and_a_reason_an
     [many] = lines.of(Kind.TOO_MANY_REQUESTS)
     assert (many["route"], many["status"]) == ("GET /pledges/teams/{team_id}", 429)
     assert many["caller"].startswith("address:")
-    [glass], [export], [erased] = map(lines.of, (Kind.BREAK_GLASS, Kind.EXPORT, Kind.ERASURE))
+    [glass], [export] = map(lines.of, (Kind.BREAK_GLASS, Kind.EXPORT))
+    erased, _ = lines.of(Kind.ERASURE)  # of each referral
+    assert len(lines.of(Kind.KEY_DELETED)) == 2
     assert [glass["role"], erased["reason"]] == [Role.CLINICIAN, "self"]
     assert export["caller"] == erased["caller"] == forbidden["caller"] != glass["caller"]
-    assert len(lines.of(Kind.KEY_DELETED)) == 1
-    assert lines.of(Kind.KEY_DELETED)[0]["trace_id"] == erased["trace_id"]
+    assert {key["trace_id"] for key in lines.of(Kind.KEY_DELETED)} == {erased["trace_id"]}
+    assert [line["caller"] for line in lines.of(Kind.CLAIMED)] == [erased["caller"]]
     used = [(line["role"], line["route"]) for line in lines.of(Kind.ROLE_USED)]
     assert used == [
         (Role.COORDINATOR, "POST /referrals/referrals/{referral_id}/triage"),
+        (Role.COORDINATOR, "POST /referrals/referrals"),
+        (Role.COORDINATOR, "POST /referrals/referrals/{referral_id}/claim"),
         (Role.CLINICIAN, "POST /referrals/referrals/{referral_id}/break-glass"),
     ]
+    assert {orjson.loads(raw)["kind"] for raw in lines.raw} == set(Kind)
+    secrets = (*CANARIES, referral, by_phone, sent["code"])
     for raw in lines.raw:
         assert "\n" not in raw
-        assert not [word for word in (*CANARIES, referral) if word in raw], raw
+        assert not [word for word in secrets if word in raw], raw
 
 
 async def test_every_route_of_every_service_writes_down_whom_it_refuses(

@@ -4,10 +4,12 @@ from fastapi import APIRouter, Response
 
 from services.pledges.domain.claim import MemberClaim
 from services.pledges.domain.team import Member, Team
+from shared import security_log
 from shared.claiming import ClaimCode, ClaimView, brought, start
 from shared.clock import now
 from shared.problems import Erased, NotFound
 from shared.proofs import account_key
+from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import repeated
 from shared.views import tagged
@@ -51,4 +53,6 @@ async def confirm_claim(body: ClaimCode, caller: Resident, store: StoreDep, resp
         await store.commit_all(member, claim, answer=MemberView.of)
         return MemberView.of(member)
 
-    return tagged(response, await repeated(once))
+    view = await repeated(once)
+    security_log.record(Kind.CLAIMED)
+    return tagged(response, view)

@@ -5,10 +5,12 @@ from fastapi import APIRouter, Response
 from services.referrals.domain.claim import PatientClaim
 from services.referrals.domain.referral import Referral
 from services.referrals.patients import account_key
+from shared import security_log
 from shared.claiming import ClaimCode, ClaimView, brought, start
 from shared.clock import now
 from shared.problems import Erased
 from shared.proofs import account_key as known_as
+from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import repeated
 from shared.views import tagged
@@ -46,4 +48,6 @@ async def confirm_claim(body: ClaimCode, caller: Patient, store: StoreDep, respo
         await store.commit_all(referral, claim, answer=StepView.of)
         return StepView.of(referral)
 
-    return tagged(response, await repeated(once))
+    view = await repeated(once)
+    security_log.record(Kind.CLAIMED)
+    return tagged(response, view)

@@ -8,6 +8,7 @@ from notifier_desk import DAY, KECHENG, PHONES, Desk, code_issued, signed, until
 
 from jinguo.events import declared
 from services.notifier.consumers import messages
+from services.notifier.domain.messages import contact_key
 from services.notifier.templates import TEMPLATES, template_of
 from shared.clock import moved
 from shared.contracts.pledges import (
@@ -17,6 +18,7 @@ from shared.contracts.pledges import (
     PledgeInvalidated,
     TalkMoved,
 )
+from shared.contracts.referrals import Department, ReferralRequested
 from shared.identity import Role
 from shared.settings import use
 
@@ -207,6 +209,23 @@ async def test_a_code_reaches_the_local_page_and_is_nowhere_in_clear(desk: Desk)
     assert "pledge-1" in found
     for secret in (CODE, PHONE, "王小明"):
         assert secret not in found
+
+
+async def test_contacts_from_before_reach_nobody_until_the_events_say_what_was_proven(desk: Desk) -> None:
+    """As they were stored when anybody's typing was enough, of a signer and of a patient."""
+    key = contact_key(desk.host.vault.blind_index, PHONE)
+    signer, patient = [await desk.host.vault.new_person() for _ in range(2)]
+    old = [{"_id": person, "version": 1, "outbox": [], "phone_key": key} for person in (signer, patient)]
+    await desk.store.database["contacts"].insert_many(old)
+    mine = desk.resident(PHONE)
+    assert await desk.get("/inboxes", mine) == []
+    about = {"referral_id": "r1", "patient": patient, "department": Department.BREAST, "state": "requested"}
+    await desk.publish(("r1", ReferralRequested(division="330802", day=DAY, **about)))
+    await desk.publish(("pledge-1", signed(signer)))
+    await desk.consumed()
+    assert await desk.get("/inboxes", mine) == [signer]
+    row = await desk.store.database["contacts"].find_one({"_id": patient})
+    assert row and (row["phone_key"], row["account_key"]) == ("", "")
 
 
 async def _everything(desk: Desk) -> str:
