@@ -62,10 +62,9 @@ async def readings(store: Store, referral_id: str, limit: int) -> list[Reading]:
     return await store.select(Reading, where, sort=[("at", -1), ("_id", -1)], limit=limit)
 
 
-async def grant_of(store: Store, referral_id: str, by: str, at: datetime) -> Grant | None:
-    """The emergency in which somebody may read a record now."""
-    where = {"referral_id": referral_id, "by": by, "until": {"$gt": at}}
-    return await store.first(Grant, where | {"state": {"$ne": GrantState.UNJUSTIFIED}}, until=-1)
+async def last_grant(store: Store, referral_id: str, by: str) -> Grant | None:
+    """The last emergency in which somebody read a record; there is never more than one that holds."""
+    return await store.first(Grant, {"referral_id": referral_id, "by": by}, until=-1)
 
 
 async def to_review(store: Store, limit: int) -> list[Grant]:

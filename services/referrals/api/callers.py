@@ -2,10 +2,13 @@
 
 from typing import Annotated
 
+from services.referrals import queries
+from services.referrals.domain.reading import Grant, NoLongerRead
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.slot import Slot
 from services.referrals.patients import account_key
 from shared.access import Caller, Forbidden, Role, may
+from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.problems import NotFound
 from shared.roles import reaches_department
@@ -44,9 +47,28 @@ def within(caller: Caller, department: Department) -> Department:
     return department
 
 
-def treats(caller: Caller, referral: Referral) -> bool:
-    """Whether the caller works in the department that the patient is referred to."""
-    return caller.role is Role.CLINICIAN and reaches_department(caller, referral.department)
+def knows(caller: Caller, referral: Referral) -> bool:
+    """Whether the caller works in the department that the referral was passed on to."""
+    at_home = caller.role is Role.CLINICIAN and reaches_department(caller, referral.department)
+    return at_home and referral.passed_on
+
+
+def reads(caller: Caller, referral: Referral) -> bool:
+    """Whether the caller's department may read it, in the state it is in."""
+    return knows(caller, referral) and referral.read_by_department
+
+
+async def emergency_of(store: Store, caller: Caller, referral: Referral) -> Grant:
+    """The emergency in which the caller may read a record that is not theirs.
+
+    Raises NoLongerRead (the department knows of it), NotFound.
+    """
+    grant = await queries.last_grant(store, referral.id, caller.id)
+    if grant is not None and grant.holds(now()) and referral.emergency_possible:
+        return grant
+    if knows(caller, referral):
+        raise NoLongerRead(state=referral.state)
+    raise NotFound(kind=Referral.collection)
 
 
 async def reached(store: Store, caller: Caller, referral_id: str, if_match: str | None = None) -> Referral:
@@ -64,7 +86,7 @@ async def reached(store: Store, caller: Caller, referral_id: str, if_match: str 
 def _reaches(store: Store, caller: Caller, referral: Referral) -> bool:
     if caller.role is Role.RESIDENT:
         return referral.patient_key == account_key(store, caller)
-    return caller.role is Role.COORDINATOR or treats(caller, referral)
+    return caller.role is Role.COORDINATOR or knows(caller, referral)
 
 
 async def reached_slot(store: Store, caller: Caller, slot_id: str, if_match: str | None = None) -> Slot:

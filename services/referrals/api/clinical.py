@@ -7,19 +7,19 @@ from datetime import date
 from fastapi import APIRouter, Response
 
 from services.referrals import fhir, queries
-from services.referrals.domain.reading import View
+from services.referrals.domain.reading import NoLongerRead, View
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
 from services.referrals.opening import open_record
 from shared import security_log
-from shared.clock import now
+from shared.access import Role
 from shared.problems import NotFound
 from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.views import Body, tagged
 
 from .asking import Reasoned
-from .callers import Clinician, Exporting, Staff, department_of, reached, treats
+from .callers import Clinician, Exporting, department_of, emergency_of, reached, reads
 from .handling import At
 from .views import Clinical, ClinicalView, Limit, StepView
 
@@ -60,12 +60,11 @@ async def department_queue(
 
 
 @router.get("/referrals/{referral_id}/clinical", summary="病情资料 / What she has")
-async def clinical(referral_id: str, caller: Staff, store: StoreDep, response: Response) -> ClinicalView:
+async def clinical(referral_id: str, caller: Clinician, store: StoreDep, response: Response) -> ClinicalView:
     referral = await store.find(Referral, referral_id)
-    if referral is not None and treats(caller, referral):
-        grant = None
-    elif referral is None or (grant := await queries.grant_of(store, referral_id, caller.id, now())) is None:
+    if referral is None:
         raise NotFound(kind=Referral.collection)
+    grant = None if reads(caller, referral) else await emergency_of(store, caller, referral)
     slot = await open_record(store, caller, referral, View.CLINICAL, grant)
     return tagged(response, ClinicalView.opened(referral, slot))
 
@@ -73,6 +72,8 @@ async def clinical(referral_id: str, caller: Staff, store: StoreDep, response: R
 @router.get("/referrals/{referral_id}/fhir", summary="FHIR R4 导出 / ServiceRequest and Task")
 async def export(referral_id: str, caller: Exporting, store: StoreDep, response: Response) -> Response:
     referral = await reached(store, caller, referral_id)
+    if caller.role is Role.CLINICIAN and not reads(caller, referral):
+        raise NoLongerRead(state=referral.state)
     await open_record(store, caller, referral, View.FHIR)
     security_log.record(Kind.EXPORT)
     return Response(fhir.export(referral), media_type=fhir.MEDIA_TYPE, headers={"ETag": referral.etag})

@@ -6,27 +6,22 @@ from fastapi import APIRouter, Response
 from pydantic import StringConstraints
 
 from services.referrals import queries
-from services.referrals.domain.reading import Grant, View
+from services.referrals.domain.reading import Grant, NotNeeded, View
 from services.referrals.domain.referral import Referral
 from services.referrals.opening import record
 from shared import security_log
 from shared.clock import now
-from shared.problems import Problem
+from shared.problems import NotFound
 from shared.security_log import Kind
 from shared.service import IfMatch, StoreDep
+from shared.store.store import repeated
 from shared.views import Body, tagged
 from shared.workflow import Actor
 
-from .callers import DataOfficer, Staff, treats
+from .callers import Clinician, DataOfficer, reads
 from .views import GrantView, Limit, ReasonedGrantView
 
 router = APIRouter(tags=["emergencies"])
-
-
-class NotNeeded(Problem):
-    """The caller may read the record without breaking the glass."""
-
-    status, type, title, title_en = 409, "not-needed", "无需紧急查阅", "No emergency is needed"
 
 
 class Emergency(Body):
@@ -43,13 +38,20 @@ class Finding(Body):
 
 @router.post("/referrals/{referral_id}/break-glass", status_code=201, summary="紧急查阅 / Break the glass")
 async def break_glass(
-    referral_id: str, body: Emergency, caller: Staff, store: StoreDep, response: Response
+    referral_id: str, body: Emergency, caller: Clinician, store: StoreDep, response: Response
 ) -> GrantView:
-    referral = await store.load(Referral, referral_id)
-    if treats(caller, referral):
+    referral = await store.find(Referral, referral_id)
+    if referral is None or not referral.emergency_possible:
+        raise NotFound(kind=Referral.collection)
+    if reads(caller, referral):
         raise NotNeeded()
-    grant = Grant.broken(referral, body.reason, Actor.of(caller), now())
-    view = await store.commit(grant, GrantView.of)
+
+    async def once() -> GrantView:
+        last = await queries.last_grant(store, referral_id, caller.id)
+        grant = Grant.broken(referral, body.reason, Actor.of(caller), now(), last)
+        return await store.commit(grant, GrantView.of)
+
+    view = await repeated(once, "numbers")
     security_log.record(Kind.BREAK_GLASS, grant=view.id)
     return tagged(response, view)
 

@@ -16,6 +16,7 @@ from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.days import local_day
 from shared.divisions import county_of, division
+from shared.roles import Role
 from shared.views import DocumentView
 from shared.workflow import Transition
 
@@ -177,6 +178,7 @@ class GrantView(DocumentView):
     referral_id: str
     department: Department
     by: str
+    role: Role | None
     at: datetime
     until: datetime
     state: GrantState

@@ -29,6 +29,19 @@ class NotRecorded(Problem):
     status, type, title, title_en = 503, "not-recorded", "无法记录查阅，未予显示", "Reading not recorded"
 
 
+class NotNeeded(Problem):
+    """The caller may read the record as it is; `until`, where they have broken its glass already."""
+
+    status, type, title, title_en = 409, "not-needed", "无需紧急查阅", "No emergency is needed"
+
+
+class NoLongerRead(Problem):
+    """The department has nothing to do with the record any more; `state` says why."""
+
+    status, type = 403, "no-longer-read"
+    title, title_en = "本科室不再查阅该转诊", "The department reads this record no more"
+
+
 class OwnReview(Problem):
     """Nobody reviews their own emergency."""
 
@@ -93,6 +106,12 @@ class Grant(Document):
     person_field: ClassVar[str | None] = "patient"
     indexes: ClassVar[Sequence[Index]] = (
         Index("readers", [("referral_id", 1), ("by", 1), ("until", -1)]),
+        Index(
+            "numbers",
+            [("referral_id", 1), ("by", 1), ("number", 1)],
+            unique=True,
+            where={"number": {"$gt": 0}},
+        ),
         Index("reviews", [("state", 1), ("at", 1)]),
     )
 
@@ -102,6 +121,8 @@ class Grant(Document):
     division: str
     by: str
     role: Role | None = None
+    number: int = 0
+    """The how many-th of this reader for this record: of two that are asked for at once, one is made."""
     reason: Personal[str] = None
     at: datetime
     until: datetime
@@ -112,8 +133,12 @@ class Grant(Document):
     """Until when it must be reviewed."""
 
     @classmethod
-    def broken(cls, referral: Referral, reason: str, by: Actor, now: datetime) -> Self:
-        """Open the record in an emergency."""
+    def broken(
+        cls, referral: Referral, reason: str, by: Actor, now: datetime, last: "Grant | None" = None
+    ) -> Self:
+        """Open the record in an emergency. `last`: the reader's last one. Raises NotNeeded."""
+        if last is not None and last.holds(now):
+            raise NotNeeded(until=last.until)
         grant = cls(
             referral_id=referral.id,
             patient=referral.patient,
@@ -121,6 +146,7 @@ class Grant(Document):
             division=referral.division,
             by=by.id,
             role=by.role,
+            number=last.number + 1 if last else 1,
             reason=reason,
             at=now,
             until=now + GRANTED,
@@ -128,6 +154,10 @@ class Grant(Document):
         )
         grant.record(events.RecordBreakGlass(**grant._facts(now)))
         return grant
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the reader may read by it."""
+        return now < self.until and self.state is not GrantState.UNJUSTIFIED
 
     def review(self, *, justified: bool, now: datetime, by: Actor) -> None:
         """The data officer's finding. Raises IllegalMove, OwnReview."""

@@ -17,7 +17,7 @@ from shared.roles import Role
 from shared.workflow import Actor, History, Transition, Workflow
 
 from .departments import DEPARTMENTS
-from .states import REFERRAL, ReferralState, Urgency, Why
+from .states import READ_BY_DEPARTMENT, REFERRAL, TAKEN_BACK, ReferralState, Urgency, Why
 
 PATIENT = "patient"
 """Who acts, in the history: a patient's own id is personal and is not written there."""
@@ -295,6 +295,23 @@ class Referral(Document):
         self.patient_key = ""
         who = {"referral_id": self.id, "patient": self.patient, "department": self.department}
         self.record(events.PatientErased(division=self.division, day=local_day(now), **who))
+
+    # ── whose it is ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether the department knows of it: the coordinator has triaged it, whatever came then."""
+        return any(step.move == "triage" for step in self.history)
+
+    @property
+    def read_by_department(self) -> bool:
+        """Whether the department may read it now."""
+        return self.state in READ_BY_DEPARTMENT
+
+    @property
+    def emergency_possible(self) -> bool:
+        """Whether its glass can be broken: it lies with a department, and was not taken back."""
+        return self.passed_on and self.state not in TAKEN_BACK
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -56,6 +56,11 @@ PLACED = (S.BED_OFFERED, S.CONSULT_BOOKED)
 CARED_FOR = (S.ADMITTED, S.CONSULTED)
 OPEN = (S.REQUESTED, S.TRIAGED, S.ACCEPTED, *PLACED, S.ON_HOLD)
 """Nothing was done for the patient yet: it can still be cancelled."""
+READ_BY_DEPARTMENT = (S.TRIAGED, S.ACCEPTED, *PLACED, *CARED_FOR, S.ON_HOLD, S.COMPLETED, S.NOT_COMPLETED)
+"""The department reads from when the coordinator has passed it on, and afterwards what it has to answer for.
+Not what it declined, and not what was taken back: the consent was to being treated there."""
+TAKEN_BACK = (S.CANCELLED, S.ENTERED_IN_ERROR)
+"""Nobody has a reason to read it any more, not in an emergency either."""
 
 REFERRAL = Workflow(
     moves={
