@@ -66,6 +66,11 @@ def county_of(code: str) -> str:
     return division(code).code[:6]
 
 
+def lies_in(code: str, around: str) -> bool:
+    """Whether a division is another one, or lies in it. Both are known codes."""
+    return around == CITY or code.startswith(around)
+
+
 def counties() -> Sequence[Division]:
     """The six counties, in code order."""
     return tuple(division(code) for code in REGISTERED_POPULATION)
@@ -109,8 +114,13 @@ def _known_community(code: str) -> str:
     return code
 
 
+class Place:
+    """Marks a type whose values are codes of divisions."""
+
+
 DivisionCode = Annotated[
     str,
+    Place(),
     AfterValidator(_known),
     WithJsonSchema(
         {"type": "string", "pattern": r"^3308\d{2}(\d{3}(\d{3})?)?$", "examples": ["330802", "330802006"]}
@@ -120,6 +130,7 @@ DivisionCode = Annotated[
 
 CommunityCode = Annotated[
     str,
+    Place(),
     AfterValidator(_known_community),
     WithJsonSchema({"type": "string", "pattern": r"^3308\d{8}$", "examples": ["330802005001"]}),
 ]

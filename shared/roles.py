@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from shared.contracts.referrals import Department
-from shared.divisions import CITY, Level, division
+from shared.divisions import Level, division, lies_in
 
 
 class Role(StrEnum):
@@ -148,8 +148,7 @@ def known_department(claimed: Any) -> Department | None:
 
 def reaches(caller: Caller, place: str) -> bool:
     """Whether a place lies in the division that the caller, in this role, is responsible for."""
-    own = caller.division
-    return own is not None and (own == CITY or place.startswith(own))
+    return caller.division is not None and lies_in(place, caller.division)
 
 
 def reaches_department(caller: Caller, department: Department) -> bool:

@@ -16,6 +16,7 @@ from shared.identity import Identity
 from shared.middleware import BodyLimit
 from shared.pages import Pages
 from shared.rates import Rates
+from shared.reach import check_reach
 from shared.store.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Service:
     projections: Sequence[Projection] = ()
     personal: "PersonalData | None" = None
     """How it finds and marks what it holds about a person; None where it holds nothing."""
+    open_topic: str = ""
+    """Why other city systems may read its events, field by field; empty: they may not."""
     pages: Pages | None = None
     """None: it shows people nothing but the documentation of its routes."""
 
@@ -65,7 +68,7 @@ class Service:
                 raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
 
     def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
-        """The HTTP side, to be mounted under `/<name>`."""
+        """The HTTP side, to be mounted under `/<name>`. Raises ValueError: see `check_reach`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
             version="1",
@@ -84,6 +87,8 @@ class Service:
         app.state.rates = rates
         problems.install(app)
         for router in self.routers:
+            for route in router.routes:
+                check_reach(route)
             app.include_router(router)
         app.router.routes.extend((self.pages or Pages(self.name)).routes(app.title))
         return app

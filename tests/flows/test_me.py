@@ -93,26 +93,29 @@ async def test_who_forgets_a_phone_does_not_destroy_what_another_service_holds(
             coordinator = bearer(url, Role.COORDINATOR, None)
             asked = await http.post("/referrals/referrals", json=a_request(), headers=coordinator)
             referral = f"/referrals/referrals/{asked.json()['id']}"
-            clinical = f"{referral}/clinical"
             claim = (await http.post(f"{referral}/claim", headers=coordinator)).json()["id"]
             assert await settled(platform, 60)
             [sent] = (await http.get("/notifier/outgoing.json", params={"claim_id": claim})).json()
             hers = bearer(url, Role.RESIDENT, None, subject="her-account")
             confirm = "/referrals/claims/confirm"
             assert (await http.post(confirm, json={"code": sent["code"]}, headers=hers)).is_success
+            body = {"urgency": "routine"}
+            assert (await http.post(f"{referral}/triage", json=body, headers=coordinator)).is_success
             assert await settled(platform, 60)
             [inbox] = (await http.get("/notifier/inboxes", headers=hers)).json()
             proof = (await http.post("/notifier/me/erase", headers=hers)).raise_for_status().json()
             assert [(p["person"], p["by"]) for p in proof] == [(inbox, "self")]
             assert (await http.get("/notifier/inboxes", headers=hers)).json() == []
             department = bearer(url, Role.CLINICIAN, None, department="breast")
-            assert (await http.get(clinical, headers=department)).json()["name"] == "周桂花"
+            seen = await http.get(f"{referral}/clinical", headers=department)
+            assert seen.json()["name"] == "周桂花"
 
-            erased = await http.post(clinical.replace("clinical", "erase"), headers=coordinator)
+            erased = await http.post(f"{referral}/erase", headers=coordinator)
             assert erased.is_success, erased.text
-            assert (await http.get(clinical, headers=department)).json()["name"] is None
+            logistics = await http.get(f"{referral}/logistics", headers=coordinator)
+            assert (logistics.json()["state"], logistics.json()["name"]) == ("cancelled", None)
     kept = await platform.stores["referrals"].database["erasures"].find_one({"_id": inbox})
-    assert kept and kept["by"] == "coordinator"
+    assert kept and (kept["by"], kept["role"]) == ("coordinator", "coordinator")
     client.close()
 
 

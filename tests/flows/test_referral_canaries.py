@@ -81,7 +81,8 @@ async def emergencies_and_errors(http: httpx.AsyncClient, url: str) -> list[str]
         [own] = (await http.get("/referrals/referrals", headers=her(url, number))).json()
         assert own["state"] == state
         ids.append(own["id"])
-    path = f"/referrals/referrals/{ids[0]}"
+    with_department = STATES.index("accepted")
+    path = f"/referrals/referrals/{ids[with_department]}"
     broken = await http.post(f"{path}/break-glass", json={"reason": REASON}, headers=stranger)
     assert broken.is_success, broken.text
     read = await http.get(f"{path}/clinical", headers=stranger)
@@ -96,7 +97,10 @@ async def emergencies_and_errors(http: httpx.AsyncClient, url: str) -> list[str]
         (f"{path}/{OPINION}", {}),
     ]
     for wrong, body in mistakes:
-        assert (await http.post(wrong, json=body, headers=her(url, 0))).status_code in (404, 422)
+        assert (await http.post(wrong, json=body, headers=her(url, with_department))).status_code in (
+            404,
+            422,
+        )
     return ids
 
 

@@ -212,6 +212,11 @@ async def test_nobody_writes_anothers_topic_and_other_systems_only_read(parts: P
     assert await end_offsets(notifier, about_health)
     with pytest.raises((KafkaError, TimeoutError)):
         await end_offsets(city, about_health)
+    said_nothing = f"{PREFIX}.notifier"  # closed because its service does not say that it is open
+    await create_topics(notifier, [said_nothing], 1)
+    assert await end_offsets(notifier, said_nothing)
+    with pytest.raises((KafkaError, TimeoutError)):
+        await end_offsets(city, said_nothing)
     assert await read(notifier, own, f"{PREFIX}.notifier.messages")
     assert not await read(city, own, f"{PREFIX}.notifier.messages")
     with pytest.raises(KafkaError):

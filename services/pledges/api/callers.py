@@ -1,7 +1,8 @@
 """Who may do what here, in the field's words; each route says which of these it is for."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 from fastapi import Depends, Header
 
@@ -9,12 +10,14 @@ from services.pledges.domain.identity import phone_key, signing_key
 from services.pledges.domain.pledge import Pledge
 from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.divisions import CITY
+from shared.documents import Document
 from shared.persons import phone_of
 from shared.problems import NotFound
 from shared.proofs import SignInAgain, check_fresh, proven_since
 from shared.service import StoreDep
 from shared.store.store import Store
 
+D = TypeVar("D", bound=Document)
 CityOfficer = Annotated[Caller, may(Role.CITY_OFFICER)]
 """市妇联干部."""
 Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
@@ -91,10 +94,17 @@ def within(caller: Caller, division: str) -> str:
     return division
 
 
-def known(caller: Caller, division: str | None, kind: str) -> None:
-    """A record whose existence only those responsible may know. Raises NotFound for all others."""
-    if not reaches(caller, division or CITY):
-        raise NotFound(kind=kind)
+async def known(
+    store: Store, caller: Caller, model: type[D], document_id: str, of: Callable[[D], str | None]
+) -> D:
+    """A record whose existence only those responsible may know: asked before its version is compared.
+
+    `of`: in which division it lies; None: in the whole city. Raises NotFound.
+    """
+    document = await store.load(model, document_id)
+    if not reaches(caller, of(document) or CITY):
+        raise NotFound(kind=model.collection)
+    return document
 
 
 def responsible_for(caller: Caller) -> str:

@@ -19,9 +19,11 @@ from services.pledges.domain.invalidation import (
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
+from shared.access import Caller
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
-from shared.divisions import CITY, DivisionCode
+from shared.divisions import CITY
+from shared.reach import OwnDivision
 from shared.roles import Role
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
@@ -92,7 +94,7 @@ class ConditionBody(Body):
     """What the pledges have in common: all that is given must hold, and something must be given."""
 
     campaign_id: str | None = None
-    division: DivisionCode | None = None
+    division: OwnDivision | None = None
     from_day: GivenDay | None = None
     to_day: GivenDay | None = None
     phone: Phone | None = None
@@ -153,7 +155,8 @@ class InvalidationView(DocumentView):
 async def prepare(
     body: NewInvalidation, caller: Officer, store: StoreDep, response: Response
 ) -> InvalidationView:
-    within(caller, body.condition.division or CITY)
+    if body.condition.division is None:  # it says nothing of where: everywhere
+        within(caller, CITY)
     condition = body.condition.condition(store)
     matched = await store.count(Pledge, condition.where(), limit=queries.MANY)
     job = Invalidation.prepared(condition, matched, body.reason, Actor.of(caller), now())
@@ -169,20 +172,22 @@ async def list_jobs(caller: Officer, store: StoreDep) -> list[InvalidationView]:
 
 @router.get("/invalidations/{job_id}", summary="批量作废进度 / Progress")
 async def read_job(job_id: str, caller: Officer, store: StoreDep, response: Response) -> InvalidationView:
-    job = await store.load(Invalidation, job_id)
-    known(caller, job.condition.division, "invalidations")
-    return tagged(response, InvalidationView.of(job))
+    return tagged(response, InvalidationView.of(await _theirs(store, caller, job_id)))
+
+
+async def _theirs(store: Store, caller: Caller, job_id: str) -> Invalidation:
+    return await known(store, caller, Invalidation, job_id, lambda job: job.condition.division)
 
 
 @router.post("/invalidations/{job_id}/start", summary="开始批量作废 / Start")
 async def start(
     job_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> InvalidationView:
-    def begin(job: Invalidation) -> None:
-        known(caller, job.condition.division, "invalidations")
-        job.start(Actor.of(caller), now())
-
-    view = await store.change(Invalidation, job_id, begin, InvalidationView.of, if_match=if_match)
+    await _theirs(store, caller, job_id)
+    by = Actor.of(caller)
+    view = await store.change(
+        Invalidation, job_id, lambda job: job.start(by, now()), InvalidationView.of, if_match=if_match
+    )
     Lookups.of(store).forget_suspicions()
     return tagged(response, view)
 
@@ -191,23 +196,22 @@ async def start(
 async def cancel(
     job_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> InvalidationView:
-    def end(job: Invalidation) -> None:
-        known(caller, job.condition.division, "invalidations")
-        job.cancel(Actor.of(caller), now())
-
-    return tagged(
-        response, await store.change(Invalidation, job_id, end, InvalidationView.of, if_match=if_match)
+    await _theirs(store, caller, job_id)
+    by = Actor.of(caller)
+    view = await store.change(
+        Invalidation, job_id, lambda job: job.cancel(by, now()), InvalidationView.of, if_match=if_match
     )
+    return tagged(response, view)
 
 
 @router.post("/invalidations/{job_id}/lift", summary="解除作废条件 / Let what comes under it count again")
 async def lift(
     job_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> InvalidationView:
-    def end(job: Invalidation) -> None:
-        known(caller, job.condition.division, "invalidations")
-        job.lift(Actor.of(caller), now())
-
-    view = await store.change(Invalidation, job_id, end, InvalidationView.of, if_match=if_match)
+    await _theirs(store, caller, job_id)
+    by = Actor.of(caller)
+    view = await store.change(
+        Invalidation, job_id, lambda job: job.lift(by, now()), InvalidationView.of, if_match=if_match
+    )
     Lookups.of(store).forget_suspicions()
     return tagged(response, view)

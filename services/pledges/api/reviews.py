@@ -9,9 +9,10 @@ from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.states import PLEDGE
 from services.pledges.lookups import Lookups
-from shared.access import reaches
+from shared.access import Caller, reaches
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
+from shared.store.store import Store
 from shared.views import Body, tagged
 from shared.workflow import Actor
 
@@ -41,18 +42,16 @@ async def reviews(
 
 @router.get("/reviews/{pledge_id}", summary="承诺及其办理记录 / A pledge with its history")
 async def review(pledge_id: str, caller: Officer, store: StoreDep, response: Response) -> PledgeRecord:
-    pledge = await store.load(Pledge, pledge_id)
-    known(caller, pledge.division, "pledges")
-    return tagged(response, PledgeRecord.of(pledge))
+    return tagged(response, PledgeRecord.of(await _theirs(store, caller, pledge_id)))
 
 
 @router.post("/reviews/{pledge_id}/count", summary="审核通过并计入接龙 / Count a held pledge")
 async def count_held(
     pledge_id: str, caller: Officer, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> PledgeView:
+    await _theirs(store, caller, pledge_id)
     async with Lookups.of(store).alone(pledge_id):
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
-        known(caller, pledge.division, "pledges")
         PLEDGE.check(pledge, "count")
         view = await count(store, pledge, lambda other: reaches(caller, other.division), Actor.of(caller))
         return tagged(response, view)
@@ -67,9 +66,16 @@ async def invalidate(
     response: Response,
     if_match: IfMatch = None,
 ) -> PledgeView:
-    def strike(pledge: Pledge) -> None:
-        known(caller, pledge.division, "pledges")
-        pledge.invalidate(body.reason, now(), Actor.of(caller))
-
-    view = await store.change(Pledge, pledge_id, strike, PledgeView.of, if_match=if_match)
+    await _theirs(store, caller, pledge_id)
+    view = await store.change(
+        Pledge,
+        pledge_id,
+        lambda pledge: pledge.invalidate(body.reason, now(), Actor.of(caller)),
+        PledgeView.of,
+        if_match=if_match,
+    )
     return tagged(response, view)
+
+
+async def _theirs(store: Store, caller: Caller, pledge_id: str) -> Pledge:
+    return await known(store, caller, Pledge, pledge_id, lambda pledge: pledge.division)

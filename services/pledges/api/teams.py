@@ -13,9 +13,10 @@ from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkSt
 from services.pledges.lookups import Lookups
 from shared.access import Caller
 from shared.clock import now
-from shared.divisions import DivisionCode
 from shared.links import PublicLink
 from shared.personal import mask_name
+from shared.problems import NotFound
+from shared.reach import OwnDivision
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.views import Body, DocumentView, Instant, Phone, tagged
@@ -32,7 +33,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 class NewTeam(Body):
     """A team for a campaign, in a division of any level."""
 
-    division: DivisionCode
+    division: OwnDivision
     name: Title
 
 
@@ -50,9 +51,8 @@ class TeamView(DocumentView):
 
 @router.post("/campaigns/{campaign_id}/teams", status_code=201, summary="组建宣讲督导队 / Form a team")
 async def form_team(
-    campaign_id: str, body: NewTeam, caller: Officer, store: StoreDep, response: Response
+    campaign_id: str, body: NewTeam, _: Officer, store: StoreDep, response: Response
 ) -> TeamView:
-    within(caller, body.division)
     await Lookups.of(store).campaign(campaign_id)
     team = Team(campaign_id=campaign_id, division=body.division, name=body.name)
     return tagged(response, await store.commit(team, TeamView.of))
@@ -74,6 +74,14 @@ async def _own_team(store: Store, team_id: str, caller: Caller) -> Team:
     team = await store.load(Team, team_id)
     within(caller, team.division)
     return team
+
+
+async def _member(store: Store, team: Team, member_id: str) -> Member:
+    """A member of the team: of others' it is not told that there are any. Raises NotFound."""
+    member = await store.load(Member, member_id)
+    if member.team_id != team.id:
+        raise NotFound(kind=Member.collection)
+    return member
 
 
 # ── members ──────────────────────────────────────────────────────────────────────────────────────
@@ -177,7 +185,7 @@ async def schedule(
     team_id: str, body: NewTalk, caller: Worker, store: StoreDep, response: Response
 ) -> TalkView:
     team = await _own_team(store, team_id, caller)
-    preacher = await store.load(Member, body.preacher_id)
+    preacher = await _member(store, team, body.preacher_id)
     link = str(body.link) if body.link else None
     talk = Talk.scheduled(team, preacher, body.title, body.starts_at, link)
     return tagged(response, await store.commit(talk, TalkView.of))
@@ -198,11 +206,15 @@ async def read_talk(talk_id: str, _: Anyone, store: StoreDep, response: Response
 async def hold(
     talk_id: str, body: Held, caller: Worker, store: StoreDep, response: Response, if_match: IfMatch = None
 ) -> TalkView:
-    def report(talk: Talk) -> None:
-        within(caller, talk.division)
-        talk.hold(body.attendees, now(), Actor.of(caller))
-
-    return tagged(response, await store.change(Talk, talk_id, report, TalkView.of, if_match=if_match))
+    within(caller, (await store.load(Talk, talk_id)).division)
+    view = await store.change(
+        Talk,
+        talk_id,
+        lambda talk: talk.hold(body.attendees, now(), Actor.of(caller)),
+        TalkView.of,
+        if_match=if_match,
+    )
+    return tagged(response, view)
 
 
 @router.post("/talks/{talk_id}/cancel", summary="取消宣讲 / Cancel a talk")
@@ -214,11 +226,15 @@ async def cancel(
     response: Response,
     if_match: IfMatch = None,
 ) -> TalkView:
-    def give_up(talk: Talk) -> None:
-        within(caller, talk.division)
-        talk.cancel(body.reason, now(), Actor.of(caller))
-
-    return tagged(response, await store.change(Talk, talk_id, give_up, TalkView.of, if_match=if_match))
+    within(caller, (await store.load(Talk, talk_id)).division)
+    view = await store.change(
+        Talk,
+        talk_id,
+        lambda talk: talk.cancel(body.reason, now(), Actor.of(caller)),
+        TalkView.of,
+        if_match=if_match,
+    )
+    return tagged(response, view)
 
 
 # ── observations ─────────────────────────────────────────────────────────────────────────────────
@@ -228,7 +244,7 @@ class NewObservation(Body):
     """What a supervisor of the team saw, in a place (never in a named household)."""
 
     supervisor_id: str
-    division: DivisionCode
+    division: OwnDivision
     tables: Annotated[int, Field(ge=1, le=10_000)]
     with_serving_chopsticks: Annotated[int, Field(ge=0)]
 
@@ -261,7 +277,7 @@ async def observe(
 ) -> ObservationView:
     team = await _own_team(store, team_id, caller)
     await Lookups.of(store).check_open(team.campaign_id)
-    supervisor = await store.load(Member, body.supervisor_id)
+    supervisor = await _member(store, team, body.supervisor_id)
     seen = (body.division, body.tables, body.with_serving_chopsticks)
     observation = Observation.made(team, supervisor, *seen, now())
     return tagged(response, await store.commit(observation, ObservationView.of))

@@ -10,6 +10,7 @@ from pydantic import Field
 from shared.claims import AlreadyClaimed
 from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRecorded, TalkHeld, TalkMoved
 from shared.days import local_day
+from shared.divisions import lies_in
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Erased, Problem
@@ -22,6 +23,13 @@ class WrongRole(Problem):
     """The person is not in the team, or not in the role that does this."""
 
     status, type, title, title_en = 409, "wrong-role", "不是本队的相应成员", "Not a member in that role"
+
+
+class OutsideDivision(Problem):
+    """The place does not lie in the team's division."""
+
+    status, type = 403, "outside-division"
+    title, title_en = "不在本队负责的区域", "Outside the team's division"
 
 
 class TooEarly(Problem):
@@ -203,7 +211,12 @@ class Observation(Document):
     def made(
         cls, team: Team, supervisor: Member, division: str, tables: int, using: int, now: datetime
     ) -> "Observation":
-        """A fact, not a penalty: about a place, never about a household. Raises WrongRole."""
+        """A fact, not a penalty: about a place, never about a household.
+
+        Raises WrongRole, OutsideDivision.
+        """
+        if not lies_in(division, team.division):
+            raise OutsideDivision(division=team.division)
         supervisor.check(team.id, TeamRole.SUPERVISOR)
         observation = cls(
             team_id=team.id,

@@ -18,6 +18,7 @@ from shared.contracts.referrals import Department
 from shared.divisions import DivisionCode
 from shared.persons import erase_keys
 from shared.proofs import account_key as known_as
+from shared.reach import open_to_all
 from shared.service import StoreDep
 from shared.views import Body, Phone, tagged
 from shared.workflow import Actor
@@ -32,8 +33,8 @@ router = APIRouter(tags=["asking"])
 class Request(Body):
     """What is needed and no more. Both consents are asked for separately, and both are needed."""
 
-    department: Department
-    county: Annotated[DivisionCode, AfterValidator(a_county)]
+    department: Annotated[Department, open_to_all("任一科室均可申请 / she may ask for either")]
+    county: Annotated[DivisionCode, AfterValidator(a_county), open_to_all("全市患者 / wherever she lives")]
     name: Name
     phone: Phone
     delayed_since: date

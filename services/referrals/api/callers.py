@@ -7,7 +7,7 @@ from services.referrals.domain.reading import Grant, NoLongerRead
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.slot import Slot
 from services.referrals.patients import account_key
-from shared.access import Caller, Forbidden, Role, may
+from shared.access import Caller, Role, may
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.problems import NotFound
@@ -38,13 +38,6 @@ def department_of(caller: Caller) -> Department:
     """The department that a clinician works in: without one nobody is a clinician."""
     assert caller.department
     return caller.department
-
-
-def within(caller: Caller, department: Department) -> Department:
-    """A department that the caller wants to act in. Raises Forbidden for another one than theirs."""
-    if not reaches_department(caller, department):
-        raise Forbidden(department=department)
-    return department
 
 
 def knows(caller: Caller, referral: Referral) -> bool:

@@ -8,7 +8,7 @@ from services.referrals import queries
 from services.referrals.domain.reading import View
 from services.referrals.domain.states import COORDINATOR, ReferralState, Urgency
 from services.referrals.opening import open_record
-from shared.contracts.referrals import Department
+from shared.reach import OwnDepartment
 from shared.service import StoreDep
 from shared.views import Body, tagged
 
@@ -42,7 +42,7 @@ class Booking(Body):
 async def coordinator_queue(
     caller: Coordinator,
     store: StoreDep,
-    department: Department | None = None,
+    department: OwnDepartment | None = None,
     state: ReferralState | None = None,
     limit: Limit = 100,
 ) -> list[StepView]:
