@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.mongod import MongodError
+from shared.plurals import plural
 from shared.roles import Role
 from shared.settings import settings
 
@@ -239,7 +240,8 @@ def keys_rotate() -> None:
         from jinguo.keys import rotate
 
         async with platform() as p:
-            console.print(f"{await rotate(p)} keys are wrapped by the new master key; keep the file safe")
+            wrapped = plural(await rotate(p), "key is", "keys are")
+            console.print(f"{wrapped} wrapped by the new master key; keep the file safe")
 
     _run(work())
 
@@ -267,7 +269,7 @@ def erasures_apply(file: Annotated[Path, typer.Argument(help="What `erasures lis
 
         async with platform() as p:
             deleted, marked = await apply_erasures(p, file.read_text().split())
-            console.print(f"{deleted} keys deleted, {marked} persons marked again")
+            console.print(f"{plural(deleted, 'key')} deleted, {plural(marked, 'person')} marked again")
 
     _run(work())
 
@@ -354,8 +356,8 @@ def replay(
         async with platform() as p:
             with console.status("replaying…") as status:
                 async for handled in run(p, group, _start(start)):
-                    status.update(f"replaying… {handled} events")
-        console.print(f"{group}: {handled} events handled again, tables swapped")
+                    status.update(f"replaying… {plural(handled, 'event')}")
+        console.print(f"{group}: {plural(handled, 'event')} handled again, tables swapped")
 
     _run(work())
 
@@ -384,7 +386,7 @@ def refill(
         async with platform() as p:
             if source not in p.archives:
                 raise LookupError(f"no service {source}; there are: {', '.join(p.archives)}")
-            console.print(f"{source}: the publisher will send {await run(p, source)} events again")
+            console.print(f"{source}: the publisher will send {plural(await run(p, source), 'event')} again")
 
     _run(work())
 
@@ -426,7 +428,7 @@ def events(
 
     try:
         if not check:
-            console.print(f"{generate(folder)} documents in {folder}")
+            console.print(f"{plural(generate(folder), 'document')} in {folder}")
         elif found := stale(folder):
             raise _fail(f"not current, run `jinguo events`: {', '.join(found)}")
     except BreakingChange as error:

@@ -21,6 +21,7 @@ from tenacity import (
 
 from jinguo.issuer import Person, fetch
 from shared.divisions import communities, counties, county_of
+from shared.plurals import plural
 from shared.roles import Role
 
 CLIENTS = 32
@@ -156,7 +157,7 @@ async def _sign(api: Api, url: str, count: int, seed: int, console: Console) -> 
     expected = Counter(county_of(household.community) for household in forms)
     shown = await _shown(api, before, expected)
     console.print(_table(expected, shown))
-    console.print(f"{count} households in {seconds:.1f} s; each signs and proves its phone")
+    console.print(f"{plural(count, 'household')} in {seconds:.1f} s; each signs and proves its phone")
     return shown == expected
 
 

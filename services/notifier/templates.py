@@ -1,9 +1,9 @@
 """What is said to whom about which event: one table, read it from top to bottom.
 
 A key is an event's name, or `name/variant` where its `kind` or `state` calls for other words. `{names}`
-are fields of the event, and `place`: where it happened, in full. A text may use numbers, days and places,
-never a name, a phone or free text that a person typed (an invalidation's reason could hold a name), and
-nothing about anybody's health.
+are fields of the event, `{streak:day|days}` is one that is counted, and `place`: where it happened, in full.
+A text may use numbers, days and places, never a name, a phone or free text that a person typed (an
+invalidation's reason could hold a name), and nothing about anybody's health.
 """
 
 from collections.abc import Mapping
@@ -98,22 +98,28 @@ PLEDGES: Mapping[str, Template] = {
     "chain.milestone-reached/households": Template(
         (county_officers,),
         Text("接龙达到 {value} 户", "{place}的公筷公勺接龙于 {day} 达到 {value} 户。"),
-        Text("{value} households", "The chain of {place} reached {value} households on {day}."),
+        Text(
+            "{value:household|households}",
+            "The chain of {place} reached {value:household|households} on {day}.",
+        ),
     ),
     "chain.milestone-reached/coverage": Template(
         (county_officers,),
         Text("覆盖率达到 {value}%", "{place}的公筷公勺覆盖率于 {day} 达到 {value}%（{counted} 户）。"),
-        Text("{value}% coverage", "{place} reached {value}% coverage on {day} ({counted} households)."),
+        Text(
+            "{value}% coverage",
+            "{place} reached {value}% coverage on {day} ({counted:household|households}).",
+        ),
     ),
     "household.checked-in": Template(
         (signer,),
         Text("打卡成功", "{day} 打卡成功，您家已连续使用公筷公勺 {streak} 天。"),
-        Text("Checked in", "Checked in for {day}: {streak} days in a row."),
+        Text("Checked in", "Checked in for {day}: {streak:day|days} in a row."),
     ),
     "household.streak-completed": Template(
         (signer,),
         Text("连续 {days} 天，达成！", "祝贺！您家已连续 {days} 天使用公筷公勺。"),
-        Text("{days} days in a row!", "Congratulations, {days} days of serving chopsticks in a row."),
+        Text("{days:day|days} in a row!", "Congratulations, {days:day|days} of serving chopsticks in a row."),
     ),
     "talk.moved": Template(
         (county_officers,),
@@ -128,14 +134,17 @@ PLEDGES: Mapping[str, Template] = {
     "talk.held": Template(
         (county_officers,),
         Text("线上宣讲已举行", "{place}于 {day} 举行线上宣讲，{attendees} 人参加。"),
-        Text("Talk held", "An online talk was held in {place} on {day} with {attendees} attendees."),
+        Text("Talk held", "An online talk was held in {place} on {day} with {attendees:attendee|attendees}."),
     ),
     "observation.recorded": Template(
         (county_officers,),
         Text(
             "新的观察记录", "{place} {day}：观察 {tables} 桌，其中 {with_serving_chopsticks} 桌使用公筷公勺。"
         ),
-        Text("Observation", "{place}, {day}: {with_serving_chopsticks} of {tables} tables used them."),
+        Text(
+            "Observation",
+            "{place}, {day}: serving chopsticks at {with_serving_chopsticks} of {tables:table|tables}.",
+        ),
     ),
     "phone.listed": Template(
         (city_officers,),
@@ -145,27 +154,37 @@ PLEDGES: Mapping[str, Template] = {
     "invalidation.moved": Template(
         (city_officers,),
         Text("批量作废进行中", "批量作废：符合条件 {matched} 户，已作废 {invalidated} 户。"),
-        Text("Bulk invalidation", "Bulk invalidation: {matched} match, {invalidated} invalidated so far."),
+        Text(
+            "Bulk invalidation",
+            "Bulk invalidation: {matched:matches|match}, {invalidated} invalidated so far.",
+        ),
     ),
     "invalidation.moved/prepared": Template(
         (city_officers,),
         Text("批量作废待启动", "批量作废已试算：符合条件 {matched} 户，尚未执行。"),
-        Text("Bulk invalidation prepared", "A dry count found {matched} pledges; nothing was done yet."),
+        Text(
+            "Bulk invalidation prepared", "A dry count found {matched:pledge|pledges}; nothing was done yet."
+        ),
     ),
     "invalidation.moved/done": Template(
         (city_officers,),
         Text("批量作废已完成", "批量作废已完成：符合条件 {matched} 户，作废 {invalidated} 户。"),
-        Text("Bulk invalidation done", "{invalidated} of {matched} matching pledges were invalidated."),
+        Text(
+            "Bulk invalidation done",
+            "Of {matched:matching pledge|matching pledges}, {invalidated:was|were} invalidated.",
+        ),
     ),
     "invalidation.moved/lifted": Template(
         (city_officers,),
         Text("批量作废条件已解除", "批量作废条件已解除：此前作废 {invalidated} 户，此后提交的承诺正常计入。"),
-        Text("Bulk invalidation lifted", "Lifted after {invalidated} pledges; what comes now counts again."),
+        Text("Bulk invalidation lifted", "Lifted after {invalidated:pledge|pledges}; what comes now counts again."),
     ),
     "invalidation.moved/cancelled": Template(
         (city_officers,),
         Text("批量作废已取消", "批量作废已取消：取消前作废 {invalidated} 户。"),
-        Text("Bulk invalidation cancelled", "Cancelled; {invalidated} pledges had been invalidated before."),
+        Text(
+            "Bulk invalidation cancelled", "Cancelled; {invalidated:pledge|pledges} invalidated before that."
+        ),
     ),
 }
 

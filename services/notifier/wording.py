@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from shared.divisions import CITY, county_of
 from shared.events import Event
 from shared.personal import personal_fields
+from shared.plurals import plural
 
 Language = Literal["zh", "en"]
 PLACE = "place"
@@ -42,8 +43,20 @@ data_officers = Audience(lambda _: "desk:data-officer")
 """The officers who answer for personal data."""
 
 
+class _Words(Formatter):
+    """`{streak:day|days}` is `1 day` and `21 days`."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if "|" not in format_spec:
+            return str(super().format_field(value, format_spec))
+        return plural(value, *format_spec.split("|"))
+
+
+_words = _Words()
+
+
 class Text(NamedTuple):
-    """A title and a body in one language."""
+    """A title and a body in one language; what is counted in English is written with both its forms."""
 
     title: str
     body: str
@@ -59,7 +72,7 @@ class Template(NamedTuple):
     def text(self, language: Language, facts: Mapping[str, Any]) -> Text:
         """The message with its facts filled in."""
         title, body = self.zh if language == "zh" else self.en
-        return Text(title.format_map(facts), body.format_map(facts))
+        return Text(_words.vformat(title, (), facts), _words.vformat(body, (), facts))
 
     @property
     def names(self) -> frozenset[str]:
