@@ -177,7 +177,10 @@ PLEDGES: Mapping[str, Template] = {
     "invalidation.moved/lifted": Template(
         (city_officers,),
         Text("批量作废条件已解除", "批量作废条件已解除：此前作废 {invalidated} 户，此后提交的承诺正常计入。"),
-        Text("Bulk invalidation lifted", "Lifted after {invalidated:pledge|pledges}; what comes now counts again."),
+        Text(
+            "Bulk invalidation lifted",
+            "Lifted after {invalidated:pledge|pledges}; what comes now counts again.",
+        ),
     ),
     "invalidation.moved/cancelled": Template(
         (city_officers,),

@@ -1,8 +1,14 @@
 """Links that people are sent lead to public places, by https."""
 
-import pytest
-from pydantic import TypeAdapter, ValidationError
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
 
+import pytest
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from jinguo.services import SERVICES
 from shared.links import PublicLink
 
 links: TypeAdapter[PublicLink] = TypeAdapter(PublicLink)
@@ -61,3 +67,27 @@ def test_a_host_that_is_not_public_is_refused_in_every_spelling(host: str) -> No
 def test_a_user_or_a_port_is_refused(given: str) -> None:
     with pytest.raises(ValidationError):
         links.validate_python(given)
+
+
+def test_every_link_in_a_request_of_any_service_is_refused_like_this() -> None:
+    """Found by the models of the routes' bodies, so that a new service cannot take another type."""
+    found = [
+        adapter
+        for service in SERVICES
+        for router in service.routers
+        for route in iter_route_contexts(router.routes)
+        for adapter in fields(getattr(route.original_route, "body_field", None))
+        if '"uri"' in json.dumps(adapter.json_schema())
+    ]
+    assert len(found) == 2  # of a talk, and of a slot for a consult
+    for adapter in found:
+        with pytest.raises(ValidationError):
+            adapter.validate_python("https://127.0.0.1/")
+
+
+def fields(body: Any) -> Iterator[TypeAdapter[Any]]:
+    """What the fields of a body are checked by."""
+    model = body and body.field_info.annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        for field in model.model_fields.values():
+            yield TypeAdapter(Annotated[field.annotation, field])

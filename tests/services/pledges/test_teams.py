@@ -45,6 +45,17 @@ async def test_a_cancelled_talk_is_announced(town: Town) -> None:
     assert [event["state"] for event in await town.events(TalkMoved.type)] == ["scheduled", "cancelled"]
 
 
+async def test_a_talk_is_held_behind_a_public_link(town: Town) -> None:
+    team, preacher, _ = await a_team(town)
+    body = {"preacher_id": preacher, "title": "公筷", "starts_at": (now() + timedelta(hours=1)).isoformat()}
+    for link in ("http://127.0.0.1/", "https://0x7f.1/", "https://localhost/", "https://nas.local/talk"):
+        answer = await town.post(f"/teams/{team}/talks", body | {"link": link})
+        assert answer.status_code == 422, link
+        assert [error["field"] for error in answer.json()["errors"]] == ["body.link"]
+    link = "https://meeting.example.com/8f3"
+    assert (await town.done(f"/teams/{team}/talks", body | {"link": link}))["link"] == link
+
+
 async def test_preachers_talk_and_supervisors_observe(town: Town) -> None:
     team, preacher, supervisor = await a_team(town)
     seen = {"supervisor_id": supervisor, "division": COMMUNITY, "tables": 18, "with_serving_chopsticks": 11}

@@ -53,6 +53,16 @@ async def test_who_has_nothing_to_do_with_a_referral_finds_none(desk: Desk, stra
     assert await desk.told(referral) == before
 
 
+@pytest.mark.parametrize(
+    "link", ["http://127.0.0.1/", "https://127.0.0.1/", "https://2130706433/", "https://db/"]
+)
+async def test_a_consult_is_held_behind_a_public_link(desk: Desk, link: str) -> None:
+    slot = {"starts_at": f"{in_days(3)}T09:00:00+08:00", "minutes": 30, "link": link}
+    answer = await desk.post(Who.BREAST, "/departments/breast/slots", slot)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["body.link"]
+
+
 async def test_another_departments_beds_and_slots_are_not_theirs(desk: Desk) -> None:
     slot = await desk.slot()
     new_slot = {
