@@ -152,5 +152,6 @@ async def _proven(store: Store, person: PersonId, records: dict[str, int], by: A
         await store.commit(proof)
     except AlreadyExists:
         proof = await store.load(Erasure, person)
-    security_log.record(Kind.ERASURE, by.id if by in (SELF, RESTORED) else "other")
+    reason = by.id if by == RESTORED else "staff" if by.role not in (None, Role.RESIDENT) else "self"
+    security_log.record(Kind.ERASURE, reason)
     return proof

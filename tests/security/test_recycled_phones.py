@@ -144,6 +144,43 @@ def now_signed_in(issuer: Issuing) -> dict[str, str]:
     return {"Authorization": f"Bearer {issuer.token(person, auth_time=int(now().timestamp()))}"}
 
 
+async def test_after_ninety_days_the_phone_opens_no_more_of_a_pledge_than_a_stranger_sees(
+    city: City, issuer: Issuing
+) -> None:
+    """By any route that takes a pledge's id, of one that was proven and of one that never was."""
+    campaign = a_campaign() | {"closes_at": (now() + 4 * PHONE_TRUSTED).isoformat()}
+    opened = await city.http.post("/pledges/campaigns", json=campaign, headers=issuer.bearer())
+    path = f"/pledges/campaigns/{opened.json()['id']}/pledges"
+    pledges = []
+    for number in (1, 2):
+        form = a_form(number) | {"phone": PHONE, "name": f"王小{'明红'[number - 1]}"}
+        pledges.append((await city.http.post(path, json=form, headers=SIGNING)).json()["id"])
+    await city.consumed()
+    [sent] = (await city.http.get("/notifier/outgoing.json", params={"pledge_id": pledges[0]})).json()
+    verify = f"/pledges/signings/{pledges[0]}/verify"
+    assert (await city.http.post(verify, json={"code": sent["code"]}, headers=SIGNING)).is_success
+
+    async def answers(phone: str, body: Any) -> list[tuple[str, int, str]]:
+        person = Person(role=Role.RESIDENT, subject=f"of-{phone}", phone=f"+86{phone}")
+        token = issuer.token(person, auth_time=int(now().timestamp()))
+        found = []
+        for method, template, rule in routes():
+            if "{pledge_id}" in template and rule and not rule.roles:
+                for pledge in pledges:
+                    real = template.replace("{pledge_id}", pledge).replace("{day}", "2026-01-01")
+                    answer = await city.http.request(
+                        method, real, json=body, headers={"Authorization": f"Bearer {token}"}
+                    )
+                    found.append((f"{method} {template}", answer.status_code, answer.text))
+        return found
+
+    with moved(PHONE_TRUSTED + timedelta(minutes=1)):
+        for body in (None, {}, {"code": "123456"}):
+            recycled, stranger = await answers(PHONE, body), await answers("13012345678", body)
+            assert recycled == stranger
+        assert sum("not-the-signer" in text for _, _, text in recycled) >= 6
+
+
 async def test_a_phone_that_an_officer_typed_finds_no_place_in_a_team_until_it_is_claimed(
     city: City, issuer: Issuing
 ) -> None:

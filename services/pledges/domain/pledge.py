@@ -285,9 +285,10 @@ class Pledge(Document):
         return next((step.at for step in self.history if step.move == "verify"), None)
 
     def is_held_by(self, signing_key: str, phone_key: str, since: datetime) -> bool:
-        """Whether either proves who signed; the phone only if nobody has proven it before `since`."""
-        proven = self.phone_proven_at
-        trusted = phone_key if proven is None or proven > since else ""
+        """Whether either proves who signed; the phone only if it was proven after `since`, or the form that
+        nobody has proven yet was handed in after it.
+        """
+        trusted = phone_key if (self.phone_proven_at or self.created_at) > since else ""
         known = [(self.signing_key, signing_key), (self.phone_key, trusted)]
         return any(given and hmac.compare_digest(kept, given) for kept, given in known)
 

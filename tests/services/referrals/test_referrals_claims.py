@@ -138,6 +138,17 @@ async def test_what_belongs_to_an_account_or_to_nobody_is_not_claimed(desk: Desk
         assert (await desk.post(who, f"/referrals/{own}/claim")).status_code == 403
 
 
+async def test_what_she_has_asked_for_herself_is_not_asked_twice_by_a_claim(desk: Desk) -> None:
+    own = await desk.asked(HER)
+    written = await desk.asked(Who.COORDINATOR)
+    code = await code_of(desk, (await started(desk, written))["id"])
+    refused = await bring(desk, HER, code)
+    assert (refused.status_code, problem(refused)) == (409, "already-exists")
+    await desk.done(HER, f"/referrals/{own}/cancel", {"why": "patient-asked"})
+    assert (await bring(desk, HER, code)).is_success  # the code was not used up
+    assert {found["id"] for found in await desk.seen(HER, "/referrals")} == {own, written}
+
+
 async def test_who_started_a_claim_does_not_bring_its_code(desk: Desk) -> None:
     referral = await desk.asked(Who.COORDINATOR)
     code = await code_of(desk, (await started(desk, referral))["id"])
