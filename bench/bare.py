@@ -13,7 +13,7 @@ from shared.consumers.runtime import BATCH
 from shared.divisions import county_of
 from shared.events import Envelope
 from shared.log.broker import Broker
-from shared.log.kafka_publisher import create_topics
+from shared.log.kafka_clients import create_topics
 from shared.log.wire import to_headers
 from shared.store.driver import Bson, Database, InsertOne, UpdateOne, transaction
 

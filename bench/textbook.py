@@ -14,7 +14,7 @@ from shared.archive import partition_of
 from shared.documents import Document
 from shared.events import Envelope
 from shared.log.broker import Broker
-from shared.log.kafka_publisher import create_topics
+from shared.log.kafka_clients import create_topics
 from shared.log.wire import from_record, to_headers, topic_of
 from shared.settings import Settings
 from shared.store.driver import Bson, DuplicateKeyError, connect, transaction

@@ -13,7 +13,8 @@ import structlog
 from shared.archive import Archives
 from shared.log.broker import Broker
 from shared.log.interface import LoadCursors
-from shared.log.kafka_publisher import Publisher, bounded
+from shared.log.kafka_clients import bounded
+from shared.log.kafka_publisher import Publisher
 from shared.log.kafka_subscription import KafkaSubscription
 from shared.log.wire import topic_of
 from shared.store.lease import Lease

@@ -3,30 +3,25 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from shared.archive import Archive
 from shared.events import PARTITIONS, Envelope
 from shared.log.broker import Broker
+from shared.log.kafka_clients import bounded, create_topics, discard, end_offsets, started
 from shared.log.wire import to_headers
 from shared.store.driver import Collection, PyMongoError
 from shared.store.lease import Lease
 
 BATCH = 2000
-DEADLINE = 10.0
-"""Seconds that any call to the broker may take."""
-REACH = 4_000
-"""Milliseconds for each step of reaching a broker with a client that is thrown away afterwards. The
-client's own limit: what is cancelled in the middle of connecting leaves its socket open."""
 ACKNOWLEDGED = 6.0
 """Seconds after which a batch that is not acknowledged is sent over another connection."""
 GIVE_UP, REST = 5.0, 1.5
@@ -34,66 +29,9 @@ GIVE_UP, REST = 5.0, 1.5
 who cannot reach Kafka."""
 IDLE_CHECK = 3.0
 """Seconds between looks whether the topic still has what was published."""
-TOPIC_CONFIG = {
-    "retention.ms": str(7 * 24 * 3600 * 1000),
-    "compression.type": "producer",
-    # A replica whose clock is an hour fast would be refused; when it happened, an event says itself.
-    "message.timestamp.type": "LogAppendTime",
-}
 REFILL = "refill"
 """Set by whoever wants the topic filled again from the first event."""
-T = TypeVar("T")
 log = structlog.get_logger()
-
-
-async def bounded(call: Awaitable[T], seconds: float = DEADLINE) -> T:
-    """Wait for a broker call no longer than that. Raises TimeoutError.
-
-    Two things aiokafka does with the broker away would end us for good: not to accept its cancellation
-    (`asyncio.wait_for` waits for that), and to let the cancellation of a task of its own out of a call.
-    """
-    task = asyncio.ensure_future(call)
-    try:
-        await asyncio.wait([task], timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-            task.add_done_callback(_ignore)
-    if not task.done() or task.cancelled():
-        raise TimeoutError
-    return task.result()
-
-
-async def discard(client: Any, seconds: float = 3) -> None:
-    """Stop one of aiokafka's producers and consumers, and end by force what its own `stop` leaves behind.
-
-    With the broker away a producer waits there for what it could not send. Given up, it would go on trying
-    for ever, over connections that nobody closes.
-    """
-    try:
-        await bounded(client.stop(), seconds)
-    except (KafkaError, OSError, TimeoutError):
-        tasks = _tasks_of(client)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=1)
-        connections = getattr(client, "client", None) or client._client
-        with suppress(KafkaError, OSError, TimeoutError):
-            await bounded(connections.close(), 1)
-
-
-def _tasks_of(client: Any) -> list["asyncio.Task[Any]"]:
-    """The tasks that a client and its parts run."""
-    parts = [getattr(client, name, None) for name in ("_sender", "_coordinator", "_fetcher")]
-    held = [value for part in parts if part is not None for value in vars(part).values()]
-    inner = [item for value in held if isinstance(value, set | list) for item in value]
-    return [value for value in (*held, *inner) if isinstance(value, asyncio.Task)]
-
-
-def _ignore(task: "asyncio.Future[Any]") -> None:
-    if not task.cancelled():
-        task.exception()
 
 
 @dataclass
@@ -103,21 +41,6 @@ class Published:
     position: int = 0
     last: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
     offsets: list[int] = field(default_factory=lambda: [-1] * PARTITIONS)
-
-
-async def create_topics(broker: Broker, topics: Sequence[str], replication: int) -> None:
-    """Create the topics as declared here; those that exist are left alone."""
-    admin = AIOKafkaAdminClient(**broker.options, request_timeout_ms=REACH)
-    try:
-        await bounded(admin.start())
-        new = [NewTopic(topic, PARTITIONS, replication, topic_configs=TOPIC_CONFIG) for topic in topics]
-        answer = await bounded(admin.create_topics(new))
-        for error in answer.topic_errors:
-            if error[1] not in (0, TopicAlreadyExistsError.errno):
-                raise for_code(error[1])(error[2])
-    finally:
-        with suppress(KafkaError, OSError, TimeoutError):
-            await bounded(admin._client.close(), 3)  # its own `close` leaves one open that never came up
 
 
 class Publisher:
@@ -212,7 +135,7 @@ class Publisher:
             metadata_max_age_ms=10_000,
         )
         self._producer = producer
-        await bounded(producer.start())
+        await started(producer)
         await bounded(producer.partitions_for(self._topic))
 
     async def disconnect(self) -> None:
@@ -294,16 +217,3 @@ class Publisher:
         saving, self._saving = self._saving, None
         if saving is not None:
             await saving
-
-
-async def end_offsets(broker: Broker, topic: str) -> dict[int, int]:
-    """Where each partition of a topic ends. Raises KafkaError or TimeoutError."""
-    consumer = AIOKafkaConsumer(**broker.options, enable_auto_commit=False, request_timeout_ms=REACH)
-    try:
-        await bounded(consumer.start())
-        partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        consumer.assign(partitions)
-        ends = await bounded(consumer.end_offsets(partitions))
-        return {tp.partition: offset for tp, offset in ends.items()}
-    finally:
-        await discard(consumer)

@@ -14,7 +14,7 @@ from shared.archive import Archive
 from shared.events import PARTITIONS, Envelope
 from shared.log.broker import Broker
 from shared.log.interface import LoadCursors, Partition, Slice
-from shared.log.kafka_publisher import DEADLINE, bounded, create_topics, discard
+from shared.log.kafka_clients import DEADLINE, bounded, create_topics, discard, started
 from shared.log.wire import Foreign, from_record, source_of, topic_of
 from shared.telemetry import FOREIGN
 
@@ -83,7 +83,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         )
         consumer.subscribe(self._topics, listener=self)
         try:
-            await bounded(consumer.start())
+            await started(consumer)
         except BaseException:
             await discard(consumer, STOP)
             raise

@@ -137,7 +137,7 @@ def test_image_has_no_build_tools_and_no_database(platform: Platform) -> None:
 TRY_KAFKA = """
 import asyncio
 from shared.log.broker import Broker
-from shared.log.kafka_publisher import end_offsets
+from shared.log.kafka_clients import end_offsets
 from shared.settings import settings
 
 async def main():

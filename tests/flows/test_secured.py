@@ -20,7 +20,7 @@ from jinguo.kafka_rights import rights
 from jinguo.services import named
 from shared.host import Host
 from shared.log.broker import Broker
-from shared.log.kafka_publisher import create_topics, end_offsets
+from shared.log.kafka_clients import create_topics, end_offsets
 from shared.settings import Settings
 from shared.store.driver import Client, OperationFailure, connect
 

@@ -25,7 +25,8 @@ from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
 from shared.log.interface import Cursor, Partition, Slice, Subscription
-from shared.log.kafka_publisher import REFILL, bounded
+from shared.log.kafka_clients import bounded
+from shared.log.kafka_publisher import REFILL
 from shared.log.wire import topic_of
 from shared.relay import Relay
 from shared.store.driver import PyMongoError, in_transaction, transaction
