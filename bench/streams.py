@@ -17,6 +17,7 @@ from services.pledges.app import service as pledges
 from services.pledges.domain.pledge import Pledge
 from shared.archive import Archives
 from shared.consumers.declare import Consumer
+from shared.consumers.retries import Retries
 from shared.consumers.runtime import BATCH, Runtime
 from shared.consumers.transaction import Transaction
 from shared.contracts.pledges import PledgeSigned
@@ -176,7 +177,7 @@ async def _consumed(parts: Parts, ready: Stage, consumer: Consumer, many: int) -
     store = Store(ready.client, parts.settings("group").database_prefix, "bench", ready.vault)
     runtime = Runtime(consumer, store, ready.log)
     await runtime.prepare()
-    parked = asyncio.create_task(runtime.retry_parked_forever())
+    parked = asyncio.create_task(Retries([runtime]).run())
     subscription = ready.log.subscribe(
         f"{store.database.name}.{consumer.group}", consumer.sources, runtime.cursors.load
     )

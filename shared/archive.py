@@ -5,6 +5,7 @@ retention has passed. Two unique indexes fence relays that lost their lease: a p
 and an event is archived once.
 """
 
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -54,6 +55,7 @@ class Archive:
         self._tail = Tail()
         self._heads: dict[int, int] = {}
         self._heads_at = 0
+        self._heads_looked = float("-inf")
         self._collection = client[f"{prefix}_log"][f"archive_{source}"].with_options(read_concern=MAJORITY)
 
     async def prepare(self) -> None:
@@ -68,6 +70,11 @@ class Archive:
         newest = await self._collection.with_options(read_concern=None).find_one(
             {}, {"_id": 1}, sort=[("_id", -1)]
         )
+        return newest["_id"] if newest else 0
+
+    async def visible_head(self) -> int:
+        """The last position that readers see."""
+        newest = await self._collection.find_one({}, {"_id": 1}, sort=[("_id", -1)])
         return newest["_id"] if newest else 0
 
     async def append(self, after: int, entries: Sequence[Bson]) -> int:
@@ -124,10 +131,12 @@ class Archive:
         rows = self._collection.find({"_id": {"$in": list(positions)}}, {"id": 1})
         return {row["_id"]: row["id"] for row in await rows.to_list(None)}
 
-    async def heads(self) -> dict[int, int]:
-        """The last position of each partition that has events; made anew when the archive has grown."""
-        newest = await self._collection.find_one({}, {"_id": 1}, sort=[("_id", -1)])
-        head = newest["_id"] if newest else 0
+    async def heads(self, max_age: float = 0) -> dict[int, int]:
+        """The last position of each partition that has events, as it was at most `max_age` seconds ago."""
+        if time.monotonic() - self._heads_looked <= max_age:
+            return self._heads
+        self._heads_looked = time.monotonic()
+        head = await self.visible_head()
         if head != self._heads_at:
             # Sorted so, the index alone answers, with one look for each partition.
             by_partition: list[Bson] = [
@@ -147,11 +156,23 @@ class Archive:
 
     async def lag(self, positions: Mapping[int, int]) -> int:
         """How many events lie behind these positions of a consumer (partition -> position)."""
+        behind = {partition: positions.get(partition, 0) for partition in range(PARTITIONS)}
+        heads = await self.heads()
+        where = [
+            {"p": partition, "_id": {"$gt": position}}
+            for partition, position in behind.items()
+            if heads.get(partition, 0) > position
+        ]
+        counts = [await self._collection.count_documents(one, limit=1_000_000) for one in where]
+        return sum(counts)
+
+    async def next_after(self, positions: Mapping[int, int]) -> int | None:
+        """The first event that lies behind these positions of a consumer; None when there is none."""
         behind = [
             {"p": partition, "_id": {"$gt": positions.get(partition, 0)}} for partition in range(PARTITIONS)
         ]
-        counts = [await self._collection.count_documents(where, limit=1_000_000) for where in behind]
-        return sum(counts)
+        first = await self._collection.find_one({"$or": behind}, {"_id": 1}, sort=[("_id", 1)])
+        return first["_id"] if first else None
 
     async def find(self, event_id: str) -> Envelope | None:
         """The event with this id."""

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +31,7 @@ W = TypeVar("W", bound=Document)
 
 POLL = 1.0
 """Seconds that a deadline may be noticed late at most; a known one is waited for exactly."""
+LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
 BATCH = 100
 """Deadlines acted upon at the same time."""
 PAUSES = (2.0, 10.0, 60.0)
@@ -144,8 +145,13 @@ class Deadlines:
         while True:
             seconds = POLL
             try:
-                await self.once()
-                seconds = await self._until_next()
+                at = now()
+                earliest = await self._earliest(LONG_AGO)
+                if earliest is not None and earliest <= at:
+                    await self.once()
+                    earliest = await self._earliest(at)
+                if earliest is not None:
+                    seconds = min(POLL, max(0.01, (earliest - now()).total_seconds()))
             except (Unavailable, PyMongoError) as error:
                 log.warning("deadlines interrupted", service=self._store.service, error=type(error).__name__)
             await asyncio.sleep(seconds)
@@ -225,15 +231,21 @@ class Deadlines:
         DEADLINES.labels(self._store.service, "acted").inc()
         return True
 
-    async def _until_next(self) -> float:
-        """Seconds to the next deadline, or POLL: somebody may set an earlier one meanwhile."""
-        seconds = POLL
-        for deadline in [*self._deadlines, *(closing.as_deadline() for closing in self._closings)]:
-            at, field = now(), deadline.field
-            async with guarded(self._store.timeout):
-                row = await self._store.collection(deadline.model).find_one(
-                    {field: {"$type": "date", "$gt": at}}, {field: 1}, sort=[(field, 1)]
-                )
-            if row is not None:
-                seconds = min(seconds, (row[field] - at).total_seconds())
-        return max(0.01, seconds)
+    async def _earliest(self, after: datetime) -> datetime | None:
+        """The earliest instant of all deadlines behind `after`: one look at them all."""
+        ends = [*self._deadlines, *(closing.as_deadline() for closing in self._closings)]
+        looks = [(end.model.collection, _first(end.field, after)) for end in ends]
+        (collection, pipeline), *others = looks
+        pipeline += [{"$unionWith": {"coll": name, "pipeline": look}} for name, look in others]
+        async with guarded(self._store.timeout):
+            rows = await self._store.database[collection].aggregate(pipeline).to_list(None)
+        return min((row["at"] for row in rows), default=None)
+
+
+def _first(field: str, after: datetime) -> list[dict[str, Any]]:
+    return [
+        {"$match": {field: {"$type": "date", "$gt": after}}},
+        {"$sort": {field: 1}},
+        {"$limit": 1},
+        {"$project": {"_id": 0, "at": f"${field}"}},
+    ]

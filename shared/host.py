@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from shared import security_log
 from shared.archive import Archives
 from shared.clock import now
+from shared.consumers.retries import Retries
 from shared.consumers.runtime import Runtime
 from shared.deadlines import Deadlines
 from shared.edge import front
@@ -29,24 +30,22 @@ from shared.identity import Identity, ProductionRefused
 from shared.keyring import Keyring
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
-from shared.problems import Unavailable
+from shared.progress import Progress
 from shared.rates import Rates
-from shared.relay import Relay, pending
+from shared.relay import Relay
 from shared.security_log import Kind
 from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import PyMongoError, connect
 from shared.store.lease import Lease
 from shared.store.store import Store
-from shared.telemetry import CONSUMER_LAG, LOOP_LAG, PUBLISH_LAG, RELAY_LAG, RELAY_LAG_SECONDS
+from shared.telemetry import LOOP_LAG
 from shared.vault import Vault
 
-MEASURE = 5.0
-"""Seconds between two looks at what waits where."""
 log = structlog.get_logger()
 
 
-def make_log(settings: Settings, archives: Archives, instance: str) -> Log:
+def make_log(settings: Settings, archives: Archives, instance: str, *, alone: bool) -> Log:
     """Kafka where its address is set, else the embedded log."""
     if settings.kafka_bootstrap_servers:
         from shared.log.broker import Broker
@@ -58,7 +57,7 @@ def make_log(settings: Settings, archives: Archives, instance: str) -> Log:
             settings.instance,
             replication=settings.kafka_replication_factor,
         )
-    return EmbeddedLog(archives, instance)
+    return EmbeddedLog(archives, instance, alone=alone)
 
 
 class Host:
@@ -82,7 +81,7 @@ class Host:
         most, timeout = settings.public_requests_per_minute, settings.command_timeout
         self.rates = Rates(self.client, prefix, most, timeout)
         self.archives = Archives(self.client, prefix)
-        self.log = make_log(settings, self.archives, self.instance)
+        self.log = make_log(settings, self.archives, self.instance, alone=alone)
         self.stores = {
             service.name: Store(
                 self.client, prefix, service.name, self.vault, timeout=settings.command_timeout
@@ -94,6 +93,7 @@ class Host:
             for service in services
             for consumer in service.consumers
         ]
+        self.progress = Progress(self.stores, self.runtimes, self.archives, self.log)
         self._tasks: list[asyncio.Task[None]] = []
         self._relays: list[Relay] = []
 
@@ -141,9 +141,11 @@ class Host:
         for runtime in self.runtimes:
             await runtime.prepare()
             self._keep_going(runtime.consumer.group, runtime.run)
-            self._keep_going(f"{runtime.consumer.group}.parked", runtime.retry_parked_forever)
+        for service in self.services:
+            if mine := [runtime for runtime in self.runtimes if runtime.store is self.stores[service.name]]:
+                self._keep_going(f"{service.name}.parked", Retries(mine).run)
         self._keep_going("answers", self._forget_answers_forever)
-        self._keep_going("lag", self._measure_forever)
+        self._keep_going("progress", self.progress.run)
         self._keep_going("loop-lag", self._measure_loop_forever)
 
     def _start_relay(self, service: Service) -> None:
@@ -193,10 +195,15 @@ class Host:
         return JSONResponse({"status": "live"})
 
     async def _ready(self, _: Request) -> JSONResponse:
-        """503 without MongoDB; without Kafka we serve, and say what is degraded."""
+        """503 without MongoDB; without Kafka, and while a group stands still, we serve, and say so."""
         parts = {"mongodb": await self._mongodb_answers(), self.log.name: await self.log.healthy()}
-        status = "ready" if all(parts.values()) else "degraded" if parts["mongodb"] else "unavailable"
-        body = {"status": status, "parts": {name: "up" if up else "down" for name, up in parts.items()}}
+        standing = self.progress.standing_still
+        well = all(parts.values()) and not standing
+        body = {
+            "status": "ready" if well else "degraded" if parts["mongodb"] else "unavailable",
+            "parts": {name: "up" if up else "down" for name, up in parts.items()},
+            "standing_still": standing,
+        }
         return JSONResponse(body, 200 if parts["mongodb"] else 503)
 
     async def _mongodb_answers(self) -> bool:
@@ -213,29 +220,6 @@ class Host:
             await asyncio.sleep(3600)
 
     # ── measures ─────────────────────────────────────────────────────────────────────────────────
-
-    async def _measure_forever(self) -> None:
-        while True:
-            for service in self.services:
-                with suppress(PyMongoError, Unavailable):
-                    await self._measure_relay(service)
-            for runtime in self.runtimes:
-                with suppress(PyMongoError):
-                    await self._measure_lag(runtime)
-            await asyncio.sleep(MEASURE)
-
-    async def _measure_relay(self, service: Service) -> None:
-        """What waits in the documents and what waits for Kafka, whoever is the relay."""
-        waiting, oldest = await pending(self.stores[service.name])
-        RELAY_LAG.labels(service.name).set(waiting)
-        RELAY_LAG_SECONDS.labels(service.name).set((now() - oldest).total_seconds() if oldest else 0)
-        PUBLISH_LAG.labels(service.name).set(await self.log.unpublished(service.name))
-
-    async def _measure_lag(self, runtime: Runtime) -> None:
-        positions = await runtime.cursors.positions()
-        for source in runtime.consumer.sources:
-            lag = await self.archives[source].lag(positions.get(source, {}))
-            CONSUMER_LAG.labels(runtime.consumer.group, source).set(lag)
 
     async def _measure_loop_forever(self) -> None:
         loop = asyncio.get_running_loop()

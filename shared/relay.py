@@ -15,7 +15,8 @@ import structlog
 
 from shared.archive import Archive, Fenced
 from shared.documents import Document
-from shared.store.driver import Bson, PyMongoError
+from shared.problems import Unavailable
+from shared.store.driver import Bson, PyMongoError, guarded
 from shared.store.lease import Lease
 from shared.store.store import Store
 from shared.telemetry import RELAYED
@@ -24,6 +25,8 @@ BATCH = 1000
 """Documents read at a time."""
 SWEEP = 1.0
 """Seconds after which documents are looked through even when nothing woke the relay."""
+SWEEP_ALONE = 4.0
+"""The same where nobody else commits: only a write that was acknowledged too late is found by it."""
 SWEEP_SHARED = 0.05
 """The same while we are busy, where other processes commit too."""
 PENDING = {"outbox.0": {"$exists": True}}
@@ -39,12 +42,21 @@ def _look(model: type[Document]) -> list[Bson]:
 
 async def pending(store: Store) -> tuple[int, datetime | None]:
     """How many events of a service are committed and not archived, and when the oldest was."""
-    rows: list[Bson] = []
-    for model in store.models:
-        events = {"$sum": {"$size": "$outbox"}}
-        group = {"_id": None, "events": events, "oldest": {"$min": {"$min": "$outbox.time"}}}
-        rows += await store.aggregate(model, [{"$match": PENDING}, {"$group": group}])
+    events, oldest = {"$sum": {"$size": "$outbox"}}, {"$min": {"$min": "$outbox.time"}}
+    count = {"_id": None, "events": events, "oldest": oldest}
+    rows = await _of_all(store, lambda _: [{"$match": PENDING}, {"$group": count}])
     return sum(row["events"] for row in rows), min((row["oldest"] for row in rows), default=None)
+
+
+async def _of_all(store: Store, look: Callable[[type[Document]], list[Bson]]) -> list[Bson]:
+    """What a pipeline finds in each collection of a service: one round trip for all. Raises Unavailable."""
+    looks = [(model.collection, look(model)) for model in store.models]
+    if not looks:
+        return []
+    [(first, pipeline), *others] = looks
+    pipeline += [{"$unionWith": {"coll": name, "pipeline": other}} for name, other in others]
+    async with guarded(store.timeout):
+        return await store.database[first].aggregate(pipeline).to_list(None)
 
 
 class Relay:
@@ -78,7 +90,7 @@ class Relay:
                     continue
                 if not await self.once():
                     await self._idle()
-            except (Fenced, PyMongoError, OSError) as error:
+            except (Fenced, Unavailable, PyMongoError, OSError) as error:
                 self._unsure, self._swept = True, 0.0
                 log.warning("relay interrupted", service=self._store.service, error=type(error).__name__)
                 await asyncio.sleep(0.2)
@@ -121,7 +133,7 @@ class Relay:
         """Where this process committed; everywhere, when that was not done for a while."""
         dirty, self._store.dirty = self._store.dirty, set()
         self._store.changed.clear()
-        recently = time.monotonic() - self._swept < (SWEEP_SHARED if self._watch else SWEEP)
+        recently = time.monotonic() - self._swept < (SWEEP_SHARED if self._watch else SWEEP_ALONE)
         if recently and (dirty or not self._watch):
             return dirty
         if self._watch and not dirty:  # when nothing is found, we wait for changes from here on
@@ -131,12 +143,7 @@ class Relay:
 
     async def _waiting_anywhere(self) -> set[type[Document]]:
         """The classes with pending events, whoever committed them: one round trip for all."""
-        looks = [(model.collection, _look(model)) for model in self._store.models]
-        if not looks:
-            return set()
-        [(first, pipeline), *others] = looks
-        pipeline += [{"$unionWith": {"coll": name, "pipeline": look}} for name, look in others]
-        rows = await self._store.database[first].aggregate(pipeline).to_list(None)
+        rows = await _of_all(self._store, _look)
         waiting = {row["in"] for row in rows}
         return {model for model in self._store.models if model.collection in waiting}
 

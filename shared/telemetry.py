@@ -32,6 +32,11 @@ PUBLISH_LAG = Gauge(
 CONSUMER_LAG = Gauge(
     "jinguo_consumer_lag_events", "Events archived and not yet consumed", ["group", "source"]
 )
+CONSUMER_STANDS = Gauge(
+    "jinguo_consumer_stands_still_seconds",
+    "For how long a group has not got on although it has something to read",
+    ["group", "source"],
+)
 CONSUMED = Counter("jinguo_consumed_events_total", "Events whose effects were committed", ["group", "source"])
 FOREIGN = Counter(
     "jinguo_foreign_records_total",

@@ -115,3 +115,17 @@ class Cursors:
         await self._generations.update_one(
             {"_id": self._group}, {"$set": {"generation": generation}}, upsert=True, session=session
         )
+
+
+async def positions_of_all(database: Database) -> dict[str, dict[str, dict[int, int]]]:
+    """For each group of a service and each source, the position of each partition."""
+    live = {row["_id"]: row["generation"] async for row in database["generations"].find()}
+    found: dict[str, dict[str, dict[int, int]]] = {}
+    async for cursor in database["cursors"].find(
+        {}, {"group": 1, "source": 1, "partition": 1, "position": 1}
+    ):
+        group = cursor["group"]
+        if cursor["_id"].startswith(f"{group}@{live.get(group, 0)}/"):
+            of_source = found.setdefault(group, {}).setdefault(cursor["source"], {})
+            of_source[cursor["partition"]] = cursor["position"]
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 from shared.clock import now
 from shared.documents import Index
 from shared.events import Envelope
-from shared.store.driver import Bson, Database, InsertOne, Session
+from shared.store.driver import Bson, Collection, Database, InsertOne, Session
 from shared.store.store import create_index
 
 PAUSES = (1, 5, 30, 120, 600)
@@ -114,6 +114,12 @@ class Parking:
         """Give the event up: what waits behind it goes on. False when there is none."""
         row = await self._parked.find_one_and_delete({"_id": parked_id, "group": self._group})
         return row is not None
+
+
+async def counts(parked: Collection) -> dict[str, int]:
+    """How many events each group has parked; without those that have none."""
+    rows = await parked.aggregate([{"$group": {"_id": "$group", "events": {"$sum": 1}}}]).to_list(None)
+    return {row["_id"]: row["events"] for row in rows}
 
 
 def envelope_of(row: Bson) -> Envelope:

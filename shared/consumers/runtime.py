@@ -24,7 +24,7 @@ from shared.events import Envelope, Event, Undecodable, decode
 from shared.log.interface import Log, Slice, Subscription
 from shared.store.driver import Bson, PyMongoError, Session, is_transient, transaction
 from shared.store.store import Store, create_index
-from shared.telemetry import CONSUMED, HANDLER_TIME, PARKED, traced
+from shared.telemetry import CONSUMED, HANDLER_TIME, traced
 
 BATCH = 2000
 WAIT = 0.5
@@ -62,6 +62,8 @@ class Runtime:
         self.cursors = Cursors(store.database, consumer.group, log_.name)
         self.parking = Parking(store.database, consumer.group)
         self._log = log_
+        self.has_parked = asyncio.Event()
+        """Set when something was parked here: see `Retries`."""
         self._handling = ""
         self._batches = store.database["batches"]
         self._looked = time.monotonic()
@@ -181,6 +183,8 @@ class Runtime:
             if parked:
                 await self.parking.park(parked, session)
             await self._batches.insert_one(self._batch(slices, now()), session=session)
+        if parked:
+            self.has_parked.set()
         self._announce(slices, tx)
         return rest
 
@@ -266,18 +270,10 @@ class Runtime:
 
     # ── parked events ────────────────────────────────────────────────────────────────────────────
 
-    async def retry_parked_forever(self) -> None:
-        """Try parked events again when they are due."""
-        while True:
-            try:
-                PARKED.labels(self.consumer.group).set(await self.parking.count())
-                for row in await self.parking.due():
-                    await self.retry(row)
-            except PyMongoError as error:
-                log.warning(
-                    "parked events not retried", group=self.consumer.group, error=type(error).__name__
-                )
-            await asyncio.sleep(0.5)
+    async def retry_due(self) -> None:
+        """Try the parked events again whose time has come."""
+        for row in await self.parking.due():
+            await self.retry(row)
 
     async def retry(self, row: Bson) -> bool:
         """Handle one parked event. True when it took effect, or was gone."""

@@ -1,6 +1,7 @@
 """The embedded log: consumers read the archives in MongoDB directly; nothing needs publishing."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,33 +13,61 @@ from shared.log.interface import Cursor, LoadCursors, Partition, Slice
 from shared.store.lease import Lease
 
 POLL = 0.1
-"""Seconds between looks when another process writes the archive; in this one a signal wakes us."""
+"""Seconds within which we see what another process archives, by one look for all; ours is signalled."""
+POLL_ALONE = 6.0
+"""The same where no other process does."""
 LEASE = 3.0
 
 
 class EmbeddedLog:
-    """Reads archives; a signal in the process wakes the subscriptions."""
+    """Reads archives; a signal in the process wakes the subscriptions. `alone`: no other process archives."""
 
     name = "embedded"
 
-    def __init__(self, archives: Archives, instance: str) -> None:
+    def __init__(self, archives: Archives, instance: str, *, alone: bool = False) -> None:
         self._archives = archives
         self._instance = instance
-        self._signals: WeakSet[asyncio.Event] = WeakSet()
+        self.poll = POLL_ALONE if alone else POLL
+        self._leases = archives.client[f"{archives.prefix}_log"]["leases"]
+        self._subscriptions: WeakSet[EmbeddedSubscription] = WeakSet()
+        self._heads: dict[str, int] = {}
+        self._looked: dict[str, float] = {}
+        self._renewing = asyncio.Lock()
 
     def subscribe(self, group: str, sources: Sequence[str], cursors: LoadCursors) -> "EmbeddedSubscription":
         """One process at a time reads for a group: the others wait for its lease."""
-        leases = self._archives.client[f"{self._archives.prefix}_log"]["leases"]
-        lease = Lease(leases, f"group:{group}", self._instance, LEASE)
-        signal = asyncio.Event()
-        self._signals.add(signal)
+        lease = Lease(self._leases, f"group:{group}", self._instance, LEASE)
         archives = [self._archives[source] for source in sources]
-        return EmbeddedSubscription(archives, cursors, lease, signal)
+        subscription = EmbeddedSubscription(self, archives, cursors, lease)
+        self._subscriptions.add(subscription)
+        return subscription
 
     def archived(self, source: str, head: int) -> None:
         """Wake the subscriptions."""
-        for signal in self._signals:
-            signal.set()
+        self._heads[source] = max(head, self._heads.get(source, 0))
+        for subscription in self._subscriptions:
+            subscription.signal.set()
+
+    async def head(self, archive: Archive) -> int:
+        """Where an archive ends, as of a moment ago: one look for all who ask."""
+        looked = self._looked.get(archive.source, 0.0)
+        if time.monotonic() - looked > self.poll / 2:
+            self._looked[archive.source] = time.monotonic()
+            known, found = self._heads.get(archive.source, 0), await archive.visible_head()
+            if found > known:
+                self.archived(archive.source, found)
+        return self._heads.get(archive.source, 0)
+
+    async def keep(self, lease: Lease) -> bool:
+        """Take or renew the lease of a subscription; with it, by one write, all that are held here."""
+        async with self._renewing:
+            if lease.held and not lease.due:
+                return True
+            if lease.held:
+                await Lease.renew([s.lease for s in self._subscriptions if s.lease.held])
+                if not lease.due:
+                    return True
+            return await lease.acquire()
 
     async def publish_forever(self, source: str, lease: Lease) -> None:
         """The archive is the log: nothing to bring anywhere."""
@@ -60,35 +89,40 @@ class EmbeddedSubscription:
     """Scans each archive once for all partitions."""
 
     def __init__(
-        self, archives: Sequence[Archive], cursors: LoadCursors, lease: Lease, signal: asyncio.Event
+        self, log: EmbeddedLog, archives: Sequence[Archive], cursors: LoadCursors, lease: Lease
     ) -> None:
+        self._log = log
         self._archives = archives
         self._load = cursors
-        self._lease = lease
-        self._signal = signal
+        self.lease = lease
+        self.signal = asyncio.Event()
+        """Something may be new."""
         self._scanned: dict[str, int] = {}
         self._positions: dict[Partition, int] = {}
 
     async def fetch(self, limit: int, wait: float) -> list[Slice]:
         """See `Subscription.fetch`."""
-        if (not self._lease.held or self._lease.due) and not await self._lease.acquire():
+        if (not self.lease.held or self.lease.due) and not await self._log.keep(self.lease):
             self._scanned.clear()
             await asyncio.sleep(min(wait, LEASE / 6))
             return []
         if not self._scanned:
             await self.rewind()
-        self._signal.clear()
+        self.signal.clear()
         slices = await self._scan(limit)
         if not slices:
             with suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(min(wait, POLL)):
-                    await self._signal.wait()
+                async with asyncio.timeout(min(wait, self._log.poll)):
+                    await self.signal.wait()
         return slices
 
     async def _scan(self, limit: int) -> list[Slice]:
         slices: list[Slice] = []
         for archive in self._archives:
-            events = await archive.read(self._scanned[archive.source], limit)
+            after = self._scanned[archive.source]
+            if await self._log.head(archive) <= after:
+                continue
+            events = await archive.read(after, limit)
             if events:
                 self._scanned[archive.source] = events[-1].position
                 slices += self._slices(events)
@@ -123,4 +157,4 @@ class EmbeddedSubscription:
 
     async def close(self) -> None:
         """See `Subscription.close`."""
-        await self._lease.release()
+        await self.lease.release()

@@ -24,6 +24,8 @@ LOOK = 2
 """Seconds for a look at a topic over a connection that is already there; it is as good as dead otherwise."""
 UNREADABLE = 3
 """Times in a row that a topic is joined again at its end because of what nobody can read there."""
+HEADS = 1.0
+"""Seconds for which a look at where an archive ends is good: one for all groups."""
 STOP = 3
 """Seconds for leaving a group: over a dead connection that goes unheard, and the session ends by itself."""
 log = structlog.get_logger()
@@ -227,7 +229,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         """See `Subscription.stalled`. What stands still is read from the archive first. Without any partition
         we may only be a spare member."""
         assigned = self._consumer.assignment()
-        heads = {source: await archive.heads() for source, archive in self._archives.items()}
+        heads = {source: await archive.heads(HEADS) for source, archive in self._archives.items()}
         for key in [(source_of(tp.topic), tp.partition) for tp in assigned]:
             delivered = self._delivered.get(key)
             if delivered is None:  # the cursors could not be read when it became ours

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -58,6 +59,19 @@ class Lease:
             return False
         self._until = asked + self.seconds
         return True
+
+    @staticmethod
+    async def renew(leases: Sequence["Lease"]) -> None:
+        """Renew leases of one holder, of one length, in one collection, by one write. If one of them is gone,
+        each must ask for its own: nothing is renewed for sure."""
+        first, asked = leases[0], time.monotonic()
+        ends = {"$add": ["$$NOW", int(first.seconds * 1000)]}
+        names = [lease._name for lease in leases]
+        ours = {"_id": {"$in": names}, "holder": first._holder}
+        renewed = await first._collection.update_many(ours, [{"$set": {"ends": ends}}])
+        if renewed.matched_count == len(leases):
+            for lease in leases:
+                lease._until = asked + lease.seconds
 
     async def rest(self, seconds: float) -> None:
         """Let another replica have it: we cannot do the job, and do not ask for it again for so long."""

@@ -110,7 +110,11 @@ async def test_services_work_with_each_its_own_user(
 
         assert await eventually(sent)
         ready = (await pledges.get("/health/ready")).json()
-        assert ready == {"status": "ready", "parts": {"mongodb": "up", "kafka": "up"}}
+        assert ready == {
+            "status": "ready",
+            "parts": {"mongodb": "up", "kafka": "up"},
+            "standing_still": [],
+        }
 
 
 async def test_a_service_reaches_nothing_that_is_anothers(as_pledges: Client) -> None:
