@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -30,10 +29,11 @@ from shared.service import Service
 from shared.settings import Settings, use
 from shared.store.driver import connect
 from shared.store.store import Store
+from shared.strict import Router
 from shared.telemetry import configure_logging
 from shared.vault import Vault
 
-router = APIRouter()
+router = Router()
 
 
 @router.post("/campaigns/{campaign_id}/echo", status_code=201)

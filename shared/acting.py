@@ -19,6 +19,7 @@ ActingRole = Annotated[
     str | None,
     Header(
         alias=HEADER,
+        pattern=r"^[a-z-]{1,40}$",
         description="以何种身份办理，持有多种身份时必填 / which role to act in, where several fit",
         json_schema_extra={"enum": list(Role)},
     ),

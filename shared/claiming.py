@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema
-
 from shared.access import Caller
 from shared.claims import CLAIM, Claim, ClaimState, OwnClaim, WrongClaimCode, code_key, plain_code
 from shared.clock import now
 from shared.personal import PersonId
 from shared.store.store import Store
+from shared.strict import Body
+from shared.text import Rule
 from shared.turns import take
-from shared.views import Body, DocumentView
+from shared.views import DocumentView
 
 C = TypeVar("C", bound=Claim)
 CODES_A_DAY = 5
@@ -20,15 +20,13 @@ TRIES_A_DAY = 10
 """By one account."""
 
 
+_CODE = "^[0-9A-HJKMNP-TV-Z]{5}-?[0-9A-HJKMNP-TV-Z]{5}$"
+
+
 class ClaimCode(Body):
     """The code that the phone received."""
 
-    code: Annotated[
-        str,
-        StringConstraints(max_length=32),
-        AfterValidator(plain_code),
-        WithJsonSchema({"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{5}-?[0-9A-HJKMNP-TV-Z]{5}$"}),
-    ]
+    code: Annotated[str, Rule("code", plain_code, 64, (("pattern", _CODE),))]
 
 
 class ClaimView(DocumentView):

@@ -6,7 +6,6 @@ stranger can use up another's tries.
 """
 
 import secrets
-import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from shared.events import Event
 from shared.personal import PersonId
 from shared.problems import Problem
 from shared.roles import Role
+from shared.text import ascii_digits, folded
 from shared.workflow import Actor, History, Move, Workflow
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -70,7 +70,7 @@ def code_key(blind: Callable[[str], str], code: str) -> str:
 
 def plain_code(text: str) -> str:
     """A code as it is matched, however it was typed. Raises PydanticCustomError."""
-    typed = unicodedata.normalize("NFKC", text).upper().translate(str.maketrans("OIL", "011", " -"))
+    typed = ascii_digits(folded(text)).upper().translate(str.maketrans("OIL", "011", " -"))
     if len(typed) != LENGTH or not set(typed) <= set(LETTERS):
         raise PydanticCustomError("claim_code", "须为10位认领码 / must be a code of ten characters")
     return typed

@@ -86,7 +86,15 @@ def communities(under: str | None = None) -> Sequence[Division]:
 
 def path_name(code: str) -> str:
     """The name in full, from the city down: 衢州市柯城区府山街道…. Raises UnknownDivision."""
-    return "".join(place.name for place in reversed(_lineage(division(code))))
+    return "".join(place.name for place in reversed(lineage(code)))
+
+
+def lineage(code: str) -> Sequence[Division]:
+    """The place and the divisions around it, outwards to the city. Raises UnknownDivision."""
+    found = [division(code)]
+    while found[-1].parent:
+        found.append(division(found[-1].parent))
+    return found
 
 
 def households(code: str) -> int:
@@ -185,22 +193,13 @@ def _division(code: str, name: str) -> Division:
     return Division(code, name, _LEVELS[len(code)], parent)
 
 
-def _lineage(place: Division) -> Sequence[Division]:
-    """The place and the divisions around it, outwards."""
-    lineage = [place]
-    while place.parent:
-        place = division(place.parent)
-        lineage.append(place)
-    return lineage
-
-
 @cache
 def _communities() -> Mapping[str, Sequence[Division]]:
     """The communities within each division."""
     within: defaultdict[str, list[Division]] = defaultdict(list)
     for place in _register().values():
         if place.level == "community":
-            for around in _lineage(place):
+            for around in lineage(place.code):
                 within[around.code].append(place)
     return MappingProxyType({code: tuple(places) for code, places in within.items()})
 

@@ -20,6 +20,7 @@ from shared.problems import Problem, Unavailable
 from shared.roles import Account, Bearer, Role
 from shared.security_log import Kind
 from shared.settings import Settings
+from shared.text import phone_or_none
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 REQUIRED = ("exp", "iss", "aud", "sub")
@@ -92,9 +93,10 @@ class Identity:
 
     def _bearer(self, claims: dict[str, Any]) -> Bearer:
         named = self._settings
+        verified = claims.get("phone_number_verified") is True
         account = Account(
             id=claims["sub"],
-            phone=claims.get("phone_number") if claims.get("phone_number_verified") is True else None,
+            phone=phone_or_none(claims.get("phone_number")) if verified else None,
             signed_in_at=_instant(claims.get("auth_time")),
         )
         return Bearer.of(

@@ -42,8 +42,3 @@ def with_plaintext(model: Any, opened: bytes | None) -> None:
     if opened is not None:
         for name, value in orjson.loads(opened).items():
             model.__dict__[name] = value
-
-
-def mask_name(name: str | None) -> str:
-    """王小明 -> 王**: what public lists may show. Compound surnames are not told apart."""
-    return name[0] + "**" if name else "（已删除）"

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from fastapi import APIRouter
 from pydantic import BaseModel
-from pydantic_core import PydanticCustomError
 
 from shared import security_log
-from shared.access import Account, Caller, Role, may
+from shared.access import Caller, Role, may
 from shared.clock import now
 from shared.documents import Document, Most
 from shared.idempotency import apart
@@ -19,7 +17,7 @@ from shared.problems import AlreadyExists
 from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import Store
-from shared.views import normal_phone
+from shared.strict import Router
 from shared.workflow import Actor
 
 Resident = Annotated[Caller, may(Role.RESIDENT)]
@@ -93,9 +91,9 @@ class ErasureView(BaseModel):
     role: Role | None
 
 
-def router(data: PersonalData) -> APIRouter:
+def router(data: PersonalData) -> Router:
     """The two routes that every service with personal data has."""
-    routes = APIRouter(prefix="/me", tags=["persons"])
+    routes = Router(prefix="/me", tags=["persons"])
 
     @routes.get("", summary="查阅本人信息 / What is held about me")
     async def read(caller: Resident, store: StoreDep) -> list[HeldView]:
@@ -125,14 +123,6 @@ async def erase_again(store: Store, data: PersonalData, persons: Sequence[Person
         await _proven(store, held.person, held.counts, RESTORED)
         await data.mark(store, held)
     return len(found)
-
-
-def phone_of(caller: Account) -> str | None:
-    """The caller's verified phone as forms have it; None for one that no form can have."""
-    try:
-        return normal_phone(caller.phone or "")
-    except PydanticCustomError:
-        return None
 
 
 async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by: Actor = SELF) -> None:

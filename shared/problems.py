@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: each declared once with its status, rendered by one handler."""
 
+import re
 from typing import Any, ClassVar
 
 import orjson
@@ -65,7 +66,8 @@ class Erased(Problem):
 
 
 class InvalidRequest(Problem):
-    """The request's fields do not hold; `errors` names each field."""
+    """The request's fields do not hold; `errors` names each field, at most 20 of them; `more` counts the
+    others."""
 
     status, type, title, title_en = 422, "invalid-request", "请求内容有误", "The request is not valid"
 
@@ -171,6 +173,13 @@ class BadRequest(Problem):
     status, type, title, title_en = 400, "bad-request", "请求无法解析", "The request cannot be read"
 
 
+MOST_ERRORS = 20
+"""Told in one answer; `more` counts the others."""
+MOST_OF_A_NAME = 60
+"""Characters of a field's name: the caller may have made it up, and an answer stays below 8 KiB."""
+_unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\"\\]")
+"""What JSON would write in several characters."""
+
 _CHINESE = {
     "missing": "缺少此项",
     "extra_forbidden": "没有此项",
@@ -189,6 +198,7 @@ _CHINESE = {
     "json": "不是有效的 JSON",
     "string": "须为文本",
     "model": "须为对象",
+    "dict": "须为对象",
     "list": "须为列表",
 }
 """What pydantic's kinds of errors are called, by how they begin."""
@@ -218,16 +228,22 @@ def _allowed(request: Request) -> str:
 
 
 def _invalid(error: RequestValidationError) -> InvalidRequest:
-    """Name every field; never echo the input, which may be personal."""
+    """Name the fields, as many as anybody reads; never echo the input, which may be personal."""
+    found = error.errors()
     errors = [
         {
-            "field": ".".join(str(part) for part in item["loc"]),
+            "field": _bounded(".".join(str(part) for part in item["loc"])),
             "message": _in_chinese(item["type"], item["msg"]),
             "kind": item["type"],
         }
-        for item in error.errors()
+        for item in found[:MOST_ERRORS]
     ]
-    return InvalidRequest(errors=errors)
+    more: dict[str, Any] = {"more": len(found) - MOST_ERRORS} if len(found) > MOST_ERRORS else {}
+    return InvalidRequest(errors=errors, **more)
+
+
+def _bounded(name: str) -> str:
+    return _unprintable.sub("\N{REPLACEMENT CHARACTER}", name[:MOST_OF_A_NAME])
 
 
 def _in_chinese(kind: str, message: str) -> str:

@@ -66,7 +66,7 @@ class Account:
     id: str
     """The token's subject. It may be personal: never in an event, a log line or a metric."""
     phone: str | None = None
-    """Their phone, where the issuer has verified it."""
+    """Their phone as `shared.text.normal_phone` writes it, where the issuer has verified it."""
     signed_in_at: datetime | None = None
     """When they last proved to the issuer who they are (`auth_time`); None where it does not say."""
 

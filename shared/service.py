@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi import Depends, FastAPI, Header, Request
 from starlette.middleware import Middleware
 
 from shared import problems
@@ -18,6 +18,7 @@ from shared.pages import Pages
 from shared.rates import Rates
 from shared.reach import check_reach
 from shared.store.store import Store
+from shared.strict import Router
 
 if TYPE_CHECKING:
     from shared.persons import PersonalData
@@ -44,7 +45,7 @@ class Service:
 
     name: str
     title: str
-    routers: Sequence[APIRouter] = ()
+    routers: Sequence[Router] = ()
     documents: Sequence[type[Document]] = ()
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
@@ -101,5 +102,5 @@ async def _store(request: Request) -> Store:
 
 StoreDep = Annotated[Store, Depends(_store)]
 """`store: StoreDep` in a route."""
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r"^[ -~]{0,200}$")]
 """`if_match: IfMatch` in a route that changes one document."""

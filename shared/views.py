@@ -1,29 +1,27 @@
 """What requests and answers are made of in every service."""
 
 import re
-import unicodedata
 from datetime import UTC, date, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Response
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    ConfigDict,
+    BeforeValidator,
+    Strict,
     StringConstraints,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
+GivenId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._-]{0,199}$")]
+"""The id of something, as a caller gives it: looked up, and nothing else."""
+Cursor = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,400}$")]
+"""Where to go on reading: a text that we gave out."""
 D = TypeVar("D", bound=date)
-_MOBILE = re.compile(r"1[3-9]\d{9}")
-
-
-class Body(BaseModel):
-    """Base of every request body: a field we do not know is an error."""
-
-    model_config = ConfigDict(extra="forbid")
+_day = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class DocumentView(BaseModel):
@@ -54,24 +52,26 @@ def _stored_precision(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_of_our_time), AfterValidator(_stored_precision)]
+def _written(given: Any) -> Any:
+    """Pydantic takes numbers, and texts of digits, for the seconds since 1970; to us they are no dates."""
+    if isinstance(given, date) or (isinstance(given, str) and _day.match(given)):
+        return given
+    raise PydanticCustomError("date", "须形如 2020-03-08 / must begin with a date like 2020-03-08")
+
+
+_Written = (Strict(False), BeforeValidator(_written))
+"""Not strict, for then pydantic reads no text that a validator has looked at; `_written` is."""
+Instant = Annotated[AwareDatetime, *_Written, AfterValidator(_of_our_time), AfterValidator(_stored_precision)]
 """An instant as a caller gives it: with an offset; kept in UTC and milliseconds."""
-GivenDay = Annotated[date, AfterValidator(_of_our_time)]
+GivenDay = Annotated[date, *_Written, AfterValidator(_of_our_time)]
 """A day (Asia/Shanghai) as a caller gives it."""
 
 
-def normal_phone(text: str) -> str:
-    """A mainland mobile number as 11 digits. Raises PydanticCustomError (which never repeats it)."""
-    digits = re.sub(r"[\s\-()]", "", unicodedata.normalize("NFKC", text))
-    digits = digits.removeprefix("+86").removeprefix("0086")
-    if not _MOBILE.fullmatch(digits):
-        raise PydanticCustomError("phone", "须为11位手机号码 / must be a mainland mobile number")
-    return digits
+def _consented(given: bool) -> bool:
+    if not given:
+        raise PydanticCustomError("consent", "须同意 / consent is needed")
+    return given
 
 
-Phone = Annotated[
-    str,
-    StringConstraints(max_length=32),
-    AfterValidator(normal_phone),
-    WithJsonSchema({"type": "string", "pattern": r"^1[3-9]\d{9}$"}),
-]
+Consent = Annotated[bool, AfterValidator(_consented), WithJsonSchema({"type": "boolean", "const": True})]
+"""A consent that is asked for by itself, and without which nothing is done."""

@@ -45,6 +45,11 @@ def a_form(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (form | changes).items() if value is not None}
 
 
+def a_name(number: int) -> str:
+    """Another name for each number."""
+    return f"王{chr(ord('一') + number)}"
+
+
 def problem(answer: httpx.Response) -> str:
     """The slug of a problem's type."""
     return str(answer.json()["type"]).rpartition("/")[2]

@@ -8,8 +8,8 @@ import segno
 from markupsafe import Markup
 
 from shared.divisions import path_name
+from shared.names import mask_name
 from shared.pages import Pages
-from shared.personal import mask_name
 
 from .domain.campaign import Campaign
 from .domain.pledge import Pledge

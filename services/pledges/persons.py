@@ -8,7 +8,7 @@ from shared.access import Caller
 from shared.clock import now
 from shared.documents import Document
 from shared.personal import PersonId
-from shared.persons import Held, PersonalData, phone_of
+from shared.persons import Held, PersonalData
 from shared.proofs import account_key, proven_since
 from shared.store.store import Store
 
@@ -32,7 +32,7 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     """
     own = {"account_key": {"$eq": account_key(store.vault.blind_index, caller), "$gt": ""}}
     found = [await _of_member(store, member) for member in await store.select(Member, own, limit=MOST)]
-    if (phone := phone_of(caller)) is None:
+    if (phone := caller.phone) is None:
         return found
     key = {"phone_key": phone_key(store.vault.blind_index, phone)}
     pledges, since = await store.select(Pledge, key, limit=MOST), proven_since()

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Request, Response
+from pydantic import Field
 
 from shared.access import anyone
 from shared.clock import now
@@ -25,6 +25,7 @@ from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.problems import AlreadyExists
 from shared.service import IfMatch, Service, StoreDep
 from shared.store.store import Store
+from shared.strict import Body, Router
 from shared.views import DocumentView, tagged
 
 Anyone = Annotated[None, anyone("a toy")]
@@ -115,11 +116,10 @@ async def write_statement(event: PaidIn, tx: Transaction) -> None:
 
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────
 
-router = APIRouter()
+router = Router()
 
 
-class Opening(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Opening(Body):
     id: str
     nickname: str | None = None
     due: int = 0
@@ -127,8 +127,7 @@ class Opening(BaseModel):
     """Seconds until then."""
 
 
-class Payment(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Payment(Body):
     amount: int = Field(ge=1, le=1000)
 
 

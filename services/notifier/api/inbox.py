@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel
 
 from services.notifier.domain.messages import Contact, Message
@@ -17,13 +17,15 @@ from shared.problems import NotFound
 from shared.reach import OwnDivision
 from shared.service import StoreDep
 from shared.store.store import Store
+from shared.strict import Router
+from shared.views import Cursor
 
 from .callers import AtDesk, Officer, Resident
 
-router = APIRouter(tags=["inbox"])
+router = Router(tags=["inbox"])
 Recipient = Annotated[str, Path(max_length=64)]
 MessageId = Annotated[str, Path(max_length=200)]
-After = Annotated[str | None, Query(max_length=200)]
+After = Cursor | None
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 

@@ -2,10 +2,9 @@
 
 import base64
 from datetime import datetime
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
@@ -18,6 +17,8 @@ from shared.problems import NotFound
 from shared.service import StoreDep
 from shared.settings import settings
 from shared.store.store import Store
+from shared.strict import Router
+from shared.views import GivenId
 
 from .callers import Trying
 
@@ -29,8 +30,8 @@ async def _only_where_shown() -> None:
         raise NotFound
 
 
-router = APIRouter(tags=["outgoing"], dependencies=[Depends(_only_where_shown)])
-About = Annotated[str | None, Query(max_length=64)]
+router = Router(tags=["outgoing"], dependencies=[Depends(_only_where_shown)])
+About = GivenId | None
 
 
 class OutgoingView(BaseModel):

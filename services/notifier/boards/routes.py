@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Depends, Header, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
@@ -13,17 +13,18 @@ from services.notifier.boards.stream import follow
 from services.notifier.pages import pages
 from shared.access import anyone
 from shared.service import StoreDep
+from shared.strict import Router
+from shared.views import Cursor
 
 SEND_SECONDS = 30
 """A client that takes nothing for so long is cut off; it comes back with its last id."""
 _OPENING = anyone("看板页面，非公开数据另需令牌 / the page: what is not public asks for a token")
 _OPENING = anyone("看板页面，非公开数据另需令牌 / the page: what is not public asks for a token")
-_Since = Annotated[str | None, Query(max_length=400)]
 
 
-def routes_of(board: Board) -> APIRouter:
+def routes_of(board: Board) -> Router:
     """The routes under `/dashboards/<source>`, for those who may read it."""
-    router = APIRouter(prefix=f"/dashboards/{board.source}", tags=["dashboards"])
+    router = Router(prefix=f"/dashboards/{board.source}", tags=["dashboards"])
     readers, title = [board.readers], f"{board.title} / {board.title_en}"
 
     async def live_board(request: Request, store: StoreDep) -> Live:
@@ -45,8 +46,8 @@ def routes_of(board: Board) -> APIRouter:
     @router.get("/stream", dependencies=readers, response_class=EventSourceResponse, summary=f"实时 {title}")
     async def stream(
         live: live_dep,
-        last_event_id: Annotated[str | None, Header(max_length=400)] = None,
-        since: _Since = None,
+        last_event_id: Annotated[Cursor | None, Header()] = None,
+        since: Cursor | None = None,
     ) -> EventSourceResponse:
         """Server-sent events: `snapshot` (none when resuming), `delta`, `heartbeat`, `reset`.
 

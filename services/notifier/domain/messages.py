@@ -90,8 +90,8 @@ class Contact(Document):
 
 
 def contact_key(blind: Callable[[str], str], phone: str) -> str:
-    """What a phone is matched by; `blind` is the vault's blind index."""
-    return blind("contact|" + phone.removeprefix("+86"))
+    """What a (normal) phone is matched by; `blind` is the vault's blind index."""
+    return blind(f"contact|{phone}")
 
 
 class Outgoing(Document):

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from services.notifier.domain.messages import Contact, contact_key
 from shared.access import Caller
-from shared.persons import phone_of
 from shared.proofs import account_key, proven_since
 from shared.store.store import Store
 
@@ -22,7 +21,7 @@ class Known(NamedTuple):
 
 def known_by(store: Store, caller: Caller) -> Known:
     """What the issuer says of the caller, as contacts have it."""
-    blind, phone = store.vault.blind_index, phone_of(caller)
+    blind, phone = store.vault.blind_index, caller.phone
     return Known(account_key(blind, caller), contact_key(blind, phone) if phone else "", proven_since())
 
 

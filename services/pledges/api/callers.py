@@ -11,7 +11,6 @@ from services.pledges.domain.pledge import Pledge
 from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.divisions import CITY
 from shared.documents import Document
-from shared.persons import phone_of
 from shared.problems import NotFound
 from shared.proofs import SignInAgain, check_fresh, proven_since
 from shared.service import StoreDep
@@ -53,7 +52,7 @@ class Proof(NamedTuple):
 
 
 async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None) -> Proof:
-    phone = phone_of(caller) if caller else None
+    phone = caller.phone if caller else None
     blind = store.vault.blind_index
     known_by = phone_key(blind, phone) if phone else ""
     return Proof(signing_key(blind, given) if given else "", known_by, proven_since())

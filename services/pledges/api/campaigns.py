@@ -2,22 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
-from pydantic import StringConstraints
+from fastapi import Response
 
 from services.pledges.domain.campaign import Campaign
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
-from shared.views import Body, Instant, tagged
+from shared.strict import Body, Router
+from shared.text import Lines, Title
+from shared.views import Instant, tagged
 
 from .callers import Anyone, CityOfficer
 from .views import CampaignView
 
-router = APIRouter(prefix="/campaigns", tags=["campaigns"])
+router = Router(prefix="/campaigns", tags=["campaigns"])
 
-Title = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
+Text = Annotated[str, Lines(4000)]
 
 
 class Window(Body):

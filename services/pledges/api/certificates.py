@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
@@ -12,15 +12,16 @@ from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.states import PLEDGE, PledgeState
 from services.pledges.lookups import Lookups
 from shared.divisions import path_name
-from shared.personal import mask_name
+from shared.names import mask_name
 from shared.problems import NotFound
 from shared.service import StoreDep
 from shared.store.store import Store
+from shared.strict import Router
 
 from .callers import Anyone, Signer
 from .views import certificate_url
 
-router = APIRouter(tags=["certificates"])
+router = Router(tags=["certificates"])
 
 _UNLISTED = {"X-Robots-Tag": "noindex"}
 

@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from services.pledges import queries
@@ -14,12 +14,13 @@ from services.pledges.domain.states import PledgeState
 from services.pledges.lookups import Lookups
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CITY, CommunityCode, DivisionCode, division, households, path_name
-from shared.personal import mask_name
+from shared.names import mask_name
 from shared.service import StoreDep
+from shared.strict import Router
 
 from .callers import Anyone
 
-router = APIRouter(prefix="/campaigns/{campaign_id}", tags=["chains"])
+router = Router(prefix="/campaigns/{campaign_id}", tags=["chains"])
 MAX_SERIAL = 1_000_000_000
 """Far beyond any chain, and within what MongoDB can compare with."""
 

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from services.pledges import queries
 from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, check_in_id
@@ -12,11 +12,12 @@ from shared.clock import now
 from shared.days import day_bounds, local_day
 from shared.problems import AlreadyExists
 from shared.service import StoreDep
+from shared.strict import Router
 from shared.views import DocumentView, tagged
 
 from .callers import Holder, Proven, held_pledge
 
-router = APIRouter(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
+router = Router(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
 
 
 class CheckInView(DocumentView):

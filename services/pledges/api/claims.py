@@ -1,6 +1,6 @@
 """Claims: a place in a team, written down by an officer, becomes the member's own."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from services.pledges.domain.claim import MemberClaim
 from services.pledges.domain.team import Member, Team
@@ -12,12 +12,13 @@ from shared.proofs import account_key
 from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import repeated
+from shared.strict import Router
 from shared.views import tagged
 
 from .callers import Officer, Resident, within
 from .teams import MemberView
 
-router = APIRouter(tags=["teams"])
+router = Router(tags=["teams"])
 
 
 @router.post(

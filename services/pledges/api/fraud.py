@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from services.pledges import queries
@@ -27,12 +27,14 @@ from shared.reach import OwnDivision
 from shared.roles import Role
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
-from shared.views import Body, DocumentView, GivenDay, Phone, tagged
+from shared.strict import Body, Router
+from shared.text import Phone
+from shared.views import DocumentView, GivenDay, GivenId, tagged
 from shared.workflow import Actor, Transition
 
 from .callers import CityOfficer, Officer, known, responsible_for, within
 
-router = APIRouter(tags=["anti-fraud"])
+router = Router(tags=["anti-fraud"])
 
 
 class NewEntry(Body):
@@ -93,7 +95,7 @@ async def revoke(
 class ConditionBody(Body):
     """What the pledges have in common: all that is given must hold, and something must be given."""
 
-    campaign_id: str | None = None
+    campaign_id: GivenId | None = None
     division: OwnDivision | None = None
     from_day: GivenDay | None = None
     to_day: GivenDay | None = None

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from services.pledges.domain.checkin import CheckIn, check_in_id
 from services.pledges.domain.photo import Photo
@@ -10,10 +10,11 @@ from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.pictures.showing import SHOWS_A_PICTURE, shown_picture
 from shared.problems import AlreadyExists, NotFound
 from shared.service import StoreDep
+from shared.strict import Router
 
 from .callers import Holder, Proven, held_pledge
 
-router = APIRouter(prefix="/signings/{pledge_id}/check-ins/{day}/photo", tags=["check-ins"])
+router = Router(prefix="/signings/{pledge_id}/check-ins/{day}/photo", tags=["check-ins"])
 
 
 @router.put("", status_code=204, summary="上传打卡照片 / Put the photo of a check-in", **TAKES_A_PICTURE)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from services.pledges import queries
 from services.pledges.domain.pledge import Pledge
@@ -13,14 +13,15 @@ from shared.access import Caller, reaches
 from shared.clock import now
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
-from shared.views import Body, tagged
+from shared.strict import Body, Router
+from shared.views import GivenId, tagged
 from shared.workflow import Actor
 
 from .callers import Officer, known, responsible_for
 from .signings import count
 from .views import PledgeRecord, PledgeView
 
-router = APIRouter(tags=["reviews"])
+router = Router(tags=["reviews"])
 
 
 class Rejection(Body):
@@ -33,7 +34,7 @@ class Rejection(Body):
 async def reviews(
     caller: Officer,
     store: StoreDep,
-    campaign_id: str | None = None,
+    campaign_id: GivenId | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[PledgeRecord]:
     found = await queries.to_review(store, campaign_id, responsible_for(caller), limit)

@@ -3,14 +3,14 @@
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Response
-from pydantic import Field, StringConstraints
+from fastapi import Response
+from pydantic import Field
 
 from services.pledges import queries
 from services.pledges.domain.fraud import holds
-from services.pledges.domain.identity import Door, Name, keys_of, signing_key
+from services.pledges.domain.identity import keys_of, signing_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
 from services.pledges.domain.reasons import Why
@@ -21,19 +21,22 @@ from shared.clock import now
 from shared.contracts.pledges import SignerRole
 from shared.days import local_day
 from shared.divisions import CommunityCode
+from shared.doors import Door
+from shared.names import Name
 from shared.persons import erase_keys
 from shared.problems import AlreadyExists, TooManyRequests, VersionConflict
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store, repeated
-from shared.views import Body, Phone, tagged
+from shared.strict import Body, Router
+from shared.text import Code, Phone
+from shared.views import Consent, tagged
 from shared.workflow import Actor
 
 from .callers import ChosenKey, FreshlyProven, Holder, Proof, Proven, Signer, held_pledge
 from .views import PledgeView, certificate_url
 
-router = APIRouter(tags=["signings"])
+router = Router(tags=["signings"])
 
-Code = Annotated[str, StringConstraints(pattern=r"^\d{6}$")]
 TOKEN_BYTES = 16
 
 
@@ -50,7 +53,7 @@ class Form(Body):
     phone: Phone
     door: Door | None = None
     members: Annotated[int, Field(ge=1, le=30)]
-    consent: Literal[True]
+    consent: Consent
 
 
 class CodeBody(Body):

@@ -3,30 +3,31 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
-from pydantic import Field, StringConstraints, model_validator
+from fastapi import Query, Response
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.pledges.domain.identity import Name, phone_key
+from services.pledges.domain.identity import phone_key
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
 from shared.access import Caller
 from shared.clock import now
 from shared.links import PublicLink
-from shared.personal import mask_name
+from shared.names import Name, mask_name
 from shared.problems import NotFound
 from shared.reach import OwnDivision
 from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
-from shared.views import Body, DocumentView, Instant, Phone, tagged
+from shared.strict import Body, Router
+from shared.text import Phone, Title
+from shared.views import DocumentView, GivenId, Instant, tagged
 from shared.workflow import Actor
 
 from .callers import Anyone, Officer, Worker, within
 
-router = APIRouter(tags=["teams"])
+router = Router(tags=["teams"])
 
-Title = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -142,7 +143,7 @@ async def list_members(
 class NewTalk(Body):
     """An online talk by one of the team's preachers."""
 
-    preacher_id: str
+    preacher_id: GivenId
     title: Title
     starts_at: Instant
     link: PublicLink | None = None
@@ -243,7 +244,7 @@ async def cancel(
 class NewObservation(Body):
     """What a supervisor of the team saw, in a place (never in a named household)."""
 
-    supervisor_id: str
+    supervisor_id: GivenId
     division: OwnDivision
     tables: Annotated[int, Field(ge=1, le=10_000)]
     with_serving_chopsticks: Annotated[int, Field(ge=0)]

@@ -1,9 +1,8 @@
 """What a patient does: ask, look, answer an offer, take it back, be forgotten."""
 
-from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AfterValidator
 
 from services.referrals import queries
@@ -16,18 +15,21 @@ from shared.access import Role
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.divisions import DivisionCode
+from shared.names import Name
 from shared.persons import erase_keys
 from shared.proofs import account_key as known_as
 from shared.reach import open_to_all
 from shared.service import StoreDep
-from shared.views import Body, Phone, tagged
+from shared.strict import Body, Router
+from shared.text import Phone
+from shared.views import Consent, GivenDay, tagged
 from shared.workflow import Actor
 
 from .callers import Asking, Erasing, Patient, reached
 from .handling import At
-from .views import Clinical, Name, PatientView, ReadingView, StepView, a_county
+from .views import Clinical, PatientView, ReadingView, StepView, a_county
 
-router = APIRouter(tags=["asking"])
+router = Router(tags=["asking"])
 
 
 class Request(Body):
@@ -37,11 +39,11 @@ class Request(Body):
     county: Annotated[DivisionCode, AfterValidator(a_county), open_to_all("全市患者 / wherever she lives")]
     name: Name
     phone: Phone
-    delayed_since: date
+    delayed_since: GivenDay
     summary: Clinical
-    health_consent: Literal[True]
+    health_consent: Consent
     """To the use of her health data for this referral (PIPL, article 29)."""
-    hospital_consent: Literal[True]
+    hospital_consent: Consent
     """To their being given to the department (PIPL, article 23)."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from services.referrals import changes, queries
@@ -14,14 +14,15 @@ from shared.links import PublicLink
 from shared.reach import OwnDepartment
 from shared.service import IfMatch, StoreDep
 from shared.store.store import repeated
-from shared.views import Body, DocumentView, Instant, tagged
+from shared.strict import Body, Router
+from shared.views import DocumentView, Instant, tagged
 from shared.workflow import Actor
 
 from .asking import Reasoned
 from .callers import Clinician, Staff, reached_slot
 from .views import Limit, SlotView
 
-router = APIRouter(tags=["capacity"])
+router = Router(tags=["capacity"])
 
 
 class Beds(Body):

@@ -1,6 +1,6 @@
 """Claims: a referral that was asked for by phone becomes the patient's own."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from services.referrals.domain.claim import PatientClaim
 from services.referrals.domain.referral import Referral
@@ -13,12 +13,13 @@ from shared.proofs import account_key as known_as
 from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.store.store import repeated
+from shared.strict import Router
 from shared.views import tagged
 
 from .callers import Coordinator, Patient
 from .views import StepView
 
-router = APIRouter(tags=["claims"])
+router = Router(tags=["claims"])
 
 
 @router.post(

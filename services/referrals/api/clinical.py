@@ -2,9 +2,7 @@
 at another department's patient.
 """
 
-from datetime import date
-
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from services.referrals import fhir, queries
 from services.referrals.domain.reading import NoLongerRead, View
@@ -16,14 +14,15 @@ from shared.access import Role
 from shared.problems import NotFound
 from shared.security_log import Kind
 from shared.service import StoreDep
-from shared.views import Body, tagged
+from shared.strict import Body, Router
+from shared.views import GivenDay, tagged
 
 from .asking import Reasoned
 from .callers import Clinician, Exporting, department_of, emergency_of, reached, reads
 from .handling import At
 from .views import Clinical, ClinicalView, Limit, StepView
 
-router = APIRouter(tags=["clinical"])
+router = Router(tags=["clinical"])
 
 
 class Acceptance(Body):
@@ -42,7 +41,7 @@ class Declining(Reasoned):
 class Offer(Body):
     """The day (Asia/Shanghai) on which she is to come."""
 
-    admission_day: date
+    admission_day: GivenDay
 
 
 class Opinion(Body):

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
-from pydantic import StringConstraints
+from fastapi import Response
 
 from services.referrals import queries
 from services.referrals.domain.reading import Grant, NotNeeded, View
@@ -15,19 +14,21 @@ from shared.problems import NotFound
 from shared.security_log import Kind
 from shared.service import IfMatch, StoreDep
 from shared.store.store import repeated
-from shared.views import Body, tagged
+from shared.strict import Body, Router
+from shared.text import Lines
+from shared.views import tagged
 from shared.workflow import Actor
 
 from .callers import Clinician, DataOfficer, reads
 from .views import GrantView, Limit, ReasonedGrantView
 
-router = APIRouter(tags=["emergencies"])
+router = Router(tags=["emergencies"])
 
 
 class Emergency(Body):
     """Why the record must be read now. Sealed; the patient and the data officer see it."""
 
-    reason: Annotated[str, StringConstraints(min_length=10, max_length=500, strip_whitespace=True)]
+    reason: Annotated[str, Lines(500, least=10)]
 
 
 class Finding(Body):

@@ -1,8 +1,6 @@
 """What the coordinator does: triage, call, arrange, let rest. Nothing clinical is shown."""
 
-from datetime import date
-
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from services.referrals import queries
 from services.referrals.domain.reading import View
@@ -10,14 +8,15 @@ from services.referrals.domain.states import COORDINATOR, ReferralState, Urgency
 from services.referrals.opening import open_record
 from shared.reach import OwnDepartment
 from shared.service import StoreDep
-from shared.views import Body, tagged
+from shared.strict import Body, Router
+from shared.views import GivenDay, GivenId, tagged
 
 from .asking import Reasoned
 from .callers import Concerned, Coordinator, Staff, reached
 from .handling import At
 from .views import Limit, LogisticsView, StepView
 
-router = APIRouter(tags=["logistics"])
+router = Router(tags=["logistics"])
 
 
 class Triage(Body):
@@ -29,13 +28,13 @@ class Triage(Body):
 class Rest(Reasoned):
     """Why it rests, and until which day (Asia/Shanghai)."""
 
-    until: date
+    until: GivenDay
 
 
 class Booking(Body):
     """The consult slot."""
 
-    slot_id: str
+    slot_id: GivenId
 
 
 @router.get("/queues/coordinator", summary="协调员工作队列 / The coordinator's work, in triage order")

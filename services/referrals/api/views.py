@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
 from services.referrals.domain.departments import DEPARTMENTS
@@ -17,6 +17,7 @@ from shared.contracts.referrals import Department
 from shared.days import local_day
 from shared.divisions import county_of, division
 from shared.roles import Role
+from shared.text import Lines
 from shared.views import DocumentView
 from shared.workflow import Transition
 
@@ -27,8 +28,7 @@ def a_county(code: str) -> str:
     return code
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
-Clinical = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
+Clinical = Annotated[str, Lines(4000)]
 """Free text about somebody's health: sealed, and shown to the department and the patient only."""
 Limit = Annotated[int, Query(ge=1, le=200)]
 

@@ -228,6 +228,14 @@ async def test_contacts_from_before_reach_nobody_until_the_events_say_what_was_p
     assert row and (row["phone_key"], row["account_key"]) == ("", "")
 
 
+async def test_a_phone_leads_to_its_inbox_however_the_issuer_writes_it(desk: Desk) -> None:
+    await desk.knows("p7", "13800000007")
+    for written in ("13800000007", "+8613800000007", "+86 138 0000 0007", "(+86) 138-0000-0007"):
+        mine = desk.issuer.bearer(Role.RESIDENT, None, phone=written)
+        assert await desk.get("/inboxes", mine) == ["p7"], written
+    assert await desk.get("/inboxes", desk.resident("13800000009")) == []
+
+
 async def _everything(desk: Desk) -> str:
     texts = []
     for database in ("notifier", "log", "vault"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, eventually, problem
+from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, eventually, problem
 
 from services.pledges import jobs, queries
 from services.pledges.domain.fraud import HELD_FROM, HoldReason, ListKind, holds
@@ -60,7 +60,7 @@ async def test_the_sixth_form_of_a_phone_in_ten_minutes_waits(town: Town) -> Non
     campaign, phone = await town.campaign(), "13666666666"
     path = f"/campaigns/{campaign}/pledges"
     for n in range(5):
-        await town.sign(campaign, phone=phone, name=f"王{n}")
+        await town.sign(campaign, phone=phone, name=a_name(n))
     answer = await town.post(path, a_form(phone=phone))
     assert (answer.status_code, problem(answer)) == (429, "too-many-requests")
     assert 0 < answer.json()["retry_after"] <= 600
@@ -181,7 +181,7 @@ async def test_bulk_invalidation_counts_first_and_strikes_out_each_pledge_once(
 
 async def test_a_bulk_invalidation_goes_on_where_a_crash_left_it(town: Town) -> None:
     campaign, phone = await town.campaign(), "13444444444"
-    pledges = [await town.counted(campaign, phone=phone, name=f"王{n}") for n in range(3)]
+    pledges = [await town.counted(campaign, phone=phone, name=a_name(n)) for n in range(3)]
     job = await prepared(town, phone=phone)
     await town.store.change(  # struck out, but the progress was not noted any more
         Pledge,
@@ -223,7 +223,7 @@ async def test_the_day_limit_holds_what_comes_after_it(town: Town) -> None:
     start = now().replace(hour=5, minute=0)  # 13:00 in Shanghai: all within one day
     for n in range(HELD_FROM + 1):
         with moved(start + timedelta(minutes=11 * n) - now()):
-            pledge = await town.sign(campaign, phone=phone, name=f"王{n}")
+            pledge = await town.sign(campaign, phone=phone, name=a_name(n))
             states.append((await town.verify(pledge["id"])).json()["state"])
     assert states == ["counted"] * HELD_FROM + ["verified"]
 

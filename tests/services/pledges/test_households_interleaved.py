@@ -18,10 +18,11 @@ from pledges_town import COMMUNITY, ELSEWHERE, a_form, problem
 from replicas import Act, Replicas, play
 
 from services.pledges.domain.checkin import CheckIn
-from services.pledges.domain.identity import normal_door, normal_name
 from services.pledges.domain.pledge import Pledge
 from shared.clock import moved, now
 from shared.days import local_day
+from shared.doors import normal_door
+from shared.names import normal_name
 from shared.store.driver import Bson
 
 PHONES = ("16600000001", "16600000002", "16600000003")

@@ -14,7 +14,7 @@ from typing import ClassVar
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from pledges_town import a_form, problem
+from pledges_town import a_form, a_name, problem
 from replicas import Act, Replicas, play
 
 from services.pledges.domain.fraud import BURST, SUSTAINED
@@ -63,7 +63,7 @@ class Forms(RuleBasedStateMachine):
         times, at = self.form_times(), now()
         path = f"/campaigns/{self.campaign}/pledges"
         forms = [
-            (number % 2, a_form(phone=self.phones[phone], name=f"王{next(_names)}"), after)
+            (number % 2, a_form(phone=self.phones[phone], name=a_name(next(_names))), after)
             for number, (phone, after) in enumerate(handed_in)
         ]
         answers = self.all_at_once([Act(replica, path, form, after) for replica, form, after in forms])

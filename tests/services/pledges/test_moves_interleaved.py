@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from pledges_town import COMMUNITY, a_form, problem
+from pledges_town import COMMUNITY, a_form, a_name, problem
 from replicas import Act, Replicas, play
 
 from services.pledges.domain.fraud import ListEntry
@@ -101,7 +101,7 @@ class Moves(RuleBasedStateMachine):
 
     async def come(self) -> None:
         """A new subject of each kind."""
-        form = a_form(phone=PHONE, name=f"王{len(self.histories)}")
+        form = a_form(phone=PHONE, name=a_name(len(self.histories)))
         talk = {"title": "公筷公勺好处多", "starts_at": (now() - timedelta(hours=1)).isoformat()}
         nobody = {"campaign_id": self.campaign, "role": "party-member"}  # what it covers would be held
         job = {"condition": nobody, **REASON}
