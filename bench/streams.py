@@ -12,7 +12,7 @@ from bench.figures import Figure, Pairs
 from bench.fill import pending_pledges, signed_events, store_many
 from bench.forms import evenly
 from bench.parts import Parts, until
-from services.notifier.consumers import dashboard
+from services.notifier.activities.pledges import BOARD
 from services.pledges.app import service as pledges
 from services.pledges.domain.pledge import Pledge
 from shared.archive import Archives
@@ -158,7 +158,7 @@ async def consumer(parts: Parts) -> list[Figure]:
         await ready.publish(list(signed_events(many)))
 
         async def ours() -> float:
-            return many / await _consumed(parts, ready, dashboard, many)
+            return many / await _consumed(parts, ready, BOARD.consumer, many)
 
         async def theirs() -> float:
             database = ready.client[parts.settings("handwritten").database_prefix]

@@ -1,22 +1,23 @@
 """How the notifier is wired."""
 
-from services.notifier.activities import BOARDS
+from services.notifier.activities import ACTIVITIES
 from services.notifier.api import inbox, outgoing
 from services.notifier.boards.audit import projection_of
 from services.notifier.boards.routes import routes_of
-from services.notifier.consumers import contacts, messages
+from services.notifier.consumers import messages
 from services.notifier.domain.messages import Contact, Message, Outgoing
 from services.notifier.pages import pages
 from services.notifier.persons import personal_data
 from shared import persons
 from shared.service import Service
 
+BOARDS = [activity.board for activity in ACTIVITIES]
 service = Service(
     name="notifier",
     title="消息与看板",
     routers=[inbox.router, outgoing.router, *map(routes_of, BOARDS), persons.router(personal_data)],
     documents=[Message, Outgoing, Contact, persons.Erasure],
-    consumers=[messages, contacts, *(board.consumer for board in BOARDS)],
+    consumers=[messages, *(board.consumer for board in BOARDS)],
     projections=[projection_of(board) for board in BOARDS],
     personal=personal_data,
     pages=pages,

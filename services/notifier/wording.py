@@ -23,23 +23,23 @@ class Audience(NamedTuple):
     """What it must know of the event."""
 
 
-def _person(field: str) -> Audience:
+def person(field: str) -> Audience:
     """The own inbox of the person whose id the event has in `field`."""
     return Audience(lambda event: str(getattr(event, field)), field)
 
 
-signer = _person("signer")
-"""The person who signed."""
-patient = _person("patient")
-"""The patient whom a referral is about."""
-county_officers = Audience(lambda event: f"org:{county_of(event.division or CITY)}")
+def desk_of(field: str) -> Audience:
+    """The desk that the event names in `field`."""
+    return Audience(lambda event: f"desk:{getattr(event, field)}", field)
+
+
+COUNTY = Audience(lambda event: f"org:{county_of(event.division or CITY)}")
 """The county's officers; the city's for an event without a place."""
-city_officers = Audience(lambda _: f"org:{CITY}")
-coordinators = Audience(lambda _: "desk:coordinator")
+CITY_OFFICE = Audience(lambda _: f"org:{CITY}")
+"""The city's officers."""
+COORDINATORS = Audience(lambda _: "desk:coordinator")
 """The coordinators of the green channel, all of them."""
-department = Audience(lambda event: f"desk:{getattr(event, 'department')}", "department")  # noqa: B009
-"""The hospital department that a referral leads to."""
-data_officers = Audience(lambda _: "desk:data-officer")
+DATA_OFFICERS = Audience(lambda _: "desk:data-officer")
 """The officers who answer for personal data."""
 
 
@@ -53,6 +53,17 @@ class _Words(Formatter):
 
 
 _words = _Words()
+
+CLAIM = (
+    "认领码",
+    "【衢州妇联】您的认领码为 {code}，{valid_minutes} 分钟内有效。请登录本人账号输入，"
+    "请勿告诉任何人，包括工作人员。",
+)
+CLAIM_EN = (
+    "Code",
+    "Enter {code} in your own account within {valid_minutes:minute|minutes}. Tell nobody, nor staff.",
+)
+"""The words of a code by which somebody takes what staff wrote down into their own account."""
 
 
 class Text(NamedTuple):

@@ -20,7 +20,7 @@ class Consumer:
 
     `tables` are collections that hold nothing but what the handlers derive from events: `replay` can
     rebuild them beside the live ones. `followed`: those of them that can be asked what changed since when
-    (see `tables.py`). `opens_personal`: the runtime opens sealed fields before handing an event over.
+    (see `tables.py`).
     """
 
     def __init__(
@@ -29,23 +29,23 @@ class Consumer:
         *,
         tables: dict[str, Sequence[Index]] | None = None,
         followed: Collection[str] = (),
-        opens_personal: bool = False,
     ) -> None:
         self.group = group
         self.tables = tables or {}
         self.followed = frozenset(followed)
-        self.opens_personal = opens_personal
         self.handlers: dict[type[Event], Handler] = {}
         self.loads: dict[type[Event], Loads] = {}
+        self.opens: set[type[Event]] = set()
 
     def on(
-        self, *events: type[E], loads: Loads | None = None
+        self, *events: type[E], loads: Loads | None = None, opens: bool = False
     ) -> Callable[
         [Callable[[E, "Transaction"], Awaitable[None]]], Callable[[E, "Transaction"], Awaitable[None]]
     ]:
         """`@consumer.on(PledgeSigned)`: handle an event. The handler succeeds or raises, no more.
 
         `loads`: which document it will `tx.load`; those of a batch are then read with one query per class.
+        `opens`: it sees what is sealed in the event; the box itself stays with it.
         """
 
         def register(
@@ -57,6 +57,8 @@ class Consumer:
                 self.handlers[event] = handler
                 if loads:
                     self.loads[event] = loads
+                if opens:
+                    self.opens.add(event)
             return handler
 
         return register

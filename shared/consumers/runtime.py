@@ -214,16 +214,16 @@ class Runtime:
             raise _TooSlow from None
 
     async def _decode(self, envelopes: Sequence[Envelope]) -> list[Event | Undecodable | None]:
-        """The events this consumer handles, opened if it may; None for the others."""
+        """The events this consumer handles, opened where it asks for it; None for the others."""
         wanted = {event.type for event in self.consumer.handlers}
         decoded = [decode(envelope) if envelope.type in wanted else None for envelope in envelopes]
-        if not self.consumer.opens_personal:
+        if not self.consumer.opens:
             return decoded
         return list(await asyncio.gather(*(self._opened(event) for event in decoded)))
 
     async def _opened(self, event: Event | Undecodable | None) -> Event | Undecodable | None:
-        """The event with its sealed fields in clear, if it has any."""
-        if not isinstance(event, Event):
+        """The event, with its sealed fields in clear where the handler asks for them."""
+        if not isinstance(event, Event) or type(event) not in self.consumer.opens:
             return event
         try:
             await self.store.vault.open_event(event)

@@ -92,7 +92,7 @@ class Poisoned(Exception):
 
 
 totals = Consumer("ledger.totals", tables={"totals": ()})
-statements = Consumer("ledger.statements", opens_personal=True)
+statements = Consumer("ledger.statements")
 
 
 @totals.on(PaidIn)
@@ -103,7 +103,7 @@ async def add_up(event: PaidIn, tx: Transaction) -> None:
     tx.put("totals", event.envelope.subject, last=event.envelope.sequence)
 
 
-@statements.on(PaidIn)
+@statements.on(PaidIn, opens=True)
 async def write_statement(event: PaidIn, tx: Transaction) -> None:
     envelope = event.envelope
     statement = await tx.load(Statement, envelope.subject) or Statement(id=envelope.subject)

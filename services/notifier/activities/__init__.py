@@ -1,6 +1,7 @@
 """What the notifier knows of each activity: one file each, listed here."""
 
-from services.notifier.activities import pledges, referrals
-from services.notifier.boards.declare import Board
+from services.notifier.activities.pledges import PLEDGES
+from services.notifier.activities.referrals import REFERRALS
+from services.notifier.activity import Activity
 
-BOARDS: tuple[Board, ...] = (pledges.BOARD, referrals.BOARD)
+ACTIVITIES: tuple[Activity, ...] = (PLEDGES, REFERRALS)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from notifier_desk import Desk, viewed
 
-from services.notifier.activities.referrals import BOARD
+from services.notifier.activities.referrals import BOARD, REFERRALS
 from services.notifier.boards.hidden import LONGEST, percentile
 from services.notifier.boards.small_cells import LEAST, blocks
-from services.notifier.referral_templates import REFERRALS
+from services.notifier.templates import TEMPLATES
 from shared.contracts import referrals
 from shared.contracts.referrals import ENDED, Department
 from shared.divisions import counties
@@ -47,9 +47,9 @@ def step(kind: Any, number: int, was: str | None, state: str, county: str, **fac
     return f"r{number}", kind(was=was, state=state, **facts)
 
 
-@pytest.mark.parametrize("name", REFERRALS)
+@pytest.mark.parametrize("name", [one.name for one in REFERRALS.says])
 def test_a_message_about_a_referral_says_nothing_about_health(name: str) -> None:
-    template = REFERRALS[name]
+    template = TEMPLATES[name]
     for text in (*template.zh, *template.en):
         shown = text
         for fact in template.names:

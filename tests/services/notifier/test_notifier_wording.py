@@ -13,9 +13,8 @@ from services.notifier.wording import (
     Text,
     UnfitTemplate,
     checked,
-    department,
-    patient,
-    signer,
+    desk_of,
+    person,
 )
 from shared.clock import now
 
@@ -29,9 +28,17 @@ UNFIT: dict[str, tuple[str, Template, str]] = {
     "sealed": ("pledge.code-issued", Template((), Text("{name}", ""), Text("", "")), "zh names {name}"),
     "that may be missing": ("slot.moved", Template((), Text("", "{was}"), Text("", "")), "zh names {was}"),
     "of no event": ("pledge.singed", Template((), Text("", ""), Text("", "")), "there is no such event"),
-    "to nobody": ("talk.held", Template((signer,), Text("", ""), Text("", "")), "named by signer"),
-    "to no patient": ("beds.changed", Template((patient,), Text("", ""), Text("", "")), "by patient"),
-    "to no desk": ("talk.held", Template((department,), Text("", ""), Text("", "")), "by department"),
+    "to nobody": ("talk.held", Template((person("signer"),), Text("", ""), Text("", "")), "named by signer"),
+    "to no patient": (
+        "beds.changed",
+        Template((person("patient"),), Text("", ""), Text("", "")),
+        "by patient",
+    ),
+    "to no desk": (
+        "talk.held",
+        Template((desk_of("department"),), Text("", ""), Text("", "")),
+        "by department",
+    ),
     "of no variant": ("talk.held/late", Template((), Text("", ""), Text("", "")), "no variants"),
 }
 
@@ -41,7 +48,7 @@ def test_a_text_with_a_fact_that_its_event_lacks_is_refused_when_it_is_loaded(
     name: str, template: Template, fault: str
 ) -> None:
     with pytest.raises(UnfitTemplate) as refused:
-        checked({**TEMPLATES, name: template}, {templates.CODE: frozenset({"code"})})
+        checked({**TEMPLATES, name: template}, templates.SENT)
     assert name in str(refused.value) and fault in str(refused.value)
 
 
@@ -51,21 +58,21 @@ def test_an_unbalanced_brace_is_refused_when_it_is_loaded() -> None:
 
 
 def test_what_is_filled_in_while_it_is_sent_may_be_named_by_that_text_alone() -> None:
-    code = {templates.CODE: TEMPLATES[templates.CODE]}
-    assert checked(code, {templates.CODE: frozenset({"code"})}) == code
+    code = {name: TEMPLATES[name] for name in templates.SENT}
+    assert checked(code, templates.SENT) == code
     with pytest.raises(UnfitTemplate):
         checked(code, {})
 
 
 def test_every_audience_finds_its_inbox() -> None:
     event = signed("p1")
-    assert signer.inbox(event) == "p1"
+    assert person("signer").inbox(event) == "p1"
     assert all(isinstance(to, Audience) for template in TEMPLATES.values() for to in template.to)
 
 
 CHANGES: dict[str, dict[str, Template]] = {
     "gained a variable": {
-        "pledge.signed": Template((signer,), Text("新", "{extra}"), Text("New", "{extra}"))
+        "pledge.signed": Template((person("signer"),), Text("新", "{extra}"), Text("New", "{extra}"))
     },
     "was renamed": {},
 }
