@@ -44,6 +44,8 @@ class Index(NamedTuple):
     where: dict[str, Any] | None = None
     expire_after: int | None = None
     """Seconds after the (single) key's instant at which MongoDB deletes the document."""
+    tells: bool = False
+    """Of a unique one: who is refused because of it may know the id of the document that is there."""
 
 
 class Document(BaseModel):

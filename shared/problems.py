@@ -110,14 +110,17 @@ class StaleVersion(Problem):
 
 
 class AlreadyExists(Problem):
-    """A unique fact is taken; `index` names it, `existing` (an id) says by which document."""
+    """A unique fact is taken. `existing` (an id) says by which document, where whoever meets it may know
+    (`Index.tells`): a neighbour's record is not named to who typed her phone."""
 
     status, type, title, title_en = 409, "already-exists", "已存在", "Already exists"
 
-    def __init__(self, index: str, key: dict[str, Any]) -> None:
+    def __init__(self, index: str, key: dict[str, Any], found_by: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.index = index
         self.key = key
+        self.found_by = found_by
+        """What finds that document; None where nobody is told of it."""
 
 
 class Full(Problem):

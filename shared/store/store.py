@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from contextlib import suppress
 from typing import Any, TypeVar, overload
 
 import orjson
@@ -14,7 +15,15 @@ from shared import idempotency
 from shared.documents import Document, Index
 from shared.idempotency import RequestKey
 from shared.personal import personal_fields, with_plaintext
-from shared.problems import AlreadyExists, NotFound, NotStored, Problem, StaleVersion, VersionConflict
+from shared.problems import (
+    AlreadyExists,
+    NotFound,
+    NotStored,
+    Problem,
+    StaleVersion,
+    Unavailable,
+    VersionConflict,
+)
 from shared.store.driver import (
     UNSENDABLE,
     Bson,
@@ -180,9 +189,22 @@ class Store:
         VersionConflict, AlreadyExists, Unavailable.
         """
         write = await self._prepare(document, answer)
-        await self._group(type(document))(write)
+        try:
+            await self._group(type(document))(write)
+        except AlreadyExists as taken:
+            await self._name_existing(type(document), taken)
+            raise
         self._committed([write])
         return answer(document) if answer else document
+
+    async def _name_existing(self, model: type[Document], taken: AlreadyExists) -> None:
+        """Say which document is there, where that may be known; without MongoDB the refusal stands alone."""
+        if taken.found_by is None:
+            return
+        with suppress(Unavailable):
+            async with guarded(self.timeout):
+                found = await self.collection(model).find_one(taken.found_by, {"_id": 1})
+            taken.facts |= {"existing": found["_id"]} if found else {}
 
     @overload
     async def change(

@@ -200,5 +200,9 @@ def duplicate(model: type[Document], error: dict[str, Any], *, is_insert: bool) 
     pattern = error.get("keyPattern", {})
     if list(pattern) == ["_id"] and not is_insert:
         return VersionConflict()
-    named = (index.name for index in model.indexes if [key for key, _ in index.keys] == list(pattern))
-    return AlreadyExists(next(named, ",".join(pattern)), dict(error.get("keyValue", {})))
+    key = dict(error.get("keyValue", {}))
+    for index in model.indexes:
+        if [name for name, _ in index.keys] == list(pattern):
+            found_by = {"$and": [key, index.where or {}]} if index.tells else None
+            return AlreadyExists(index.name, key, found_by)
+    return AlreadyExists(",".join(pattern), key)

@@ -2,9 +2,15 @@
 
 import re
 
+import pytest
 from playwright.async_api import Locator, expect
 from sights import DASHBOARD, PATIENCE, Sight
 
+PART = """async (bar) => {
+  await Promise.all(document.getAnimations().map((one) => one.finished));
+  return parseFloat(getComputedStyle(bar, "::before").width) / bar.getBoundingClientRect().width;
+}"""
+"""How much of its frame a bar fills, once it has stopped growing."""
 TITLE = "公筷公勺进家庭 · 看板"
 
 
@@ -37,6 +43,19 @@ async def test_it_shows_the_figures_that_the_api_gives(sight: Sight) -> None:
         assert cells[2:4] == [str(county["counted"]), str(county["signed"])]
         assert f"约 {county['households']:,} 户" in cells[1]
     await sight.check_page(TITLE)
+
+
+async def test_a_bar_is_as_long_as_the_share_that_it_shows(sight: Sight) -> None:
+    await sight.counted(4)
+    await sight.open(DASHBOARD)
+    await live(sight)
+    await expect(figure(sight, "有效承诺")).not_to_have_text("0", timeout=PATIENCE)
+    board = (await sight.http.get("/notifier/dashboards/pledges")).json()
+    for county in board["by_county"]:
+        bar = sight.page.locator("#counties tr", has_text=county["name"]).locator(".bar i")
+        part = await bar.evaluate(PART)
+        assert part == pytest.approx(county["counted"] / county["households"], abs=0.002), county["name"]
+    await expect(sight.page.locator("#day-heads")).to_contain_text("与最多的一天相比")
 
 
 async def test_a_household_that_is_counted_appears_while_one_looks(sight: Sight) -> None:

@@ -111,10 +111,13 @@ async def test_a_bug_is_500_and_leaks_nothing(http: httpx.AsyncClient) -> None:
     assert "Error" not in answer.text
 
 
-async def test_a_taken_fact_is_409(http: httpx.AsyncClient) -> None:
+async def test_a_taken_fact_is_409_and_names_the_document_that_has_it(http: httpx.AsyncClient) -> None:
     assert (await http.post("/accounts", json={"id": "one", "nickname": "桂花"})).status_code == 201
     answer = await http.post("/accounts", json={"id": "other", "nickname": "桂花"})
-    assert problem(answer, 409)["type"].endswith("/already-exists")
+    taken = problem(answer, 409)
+    assert (taken["type"].rpartition("/")[2], taken["existing"]) == ("already-exists", "one")
+    again = problem(await http.post("/accounts", json={"id": "one"}), 409)  # of its id nothing is told
+    assert (again["type"].rpartition("/")[2], "existing" in again) == ("already-exists", False)
 
 
 async def test_an_outdated_if_match_is_412_and_tells_the_current_version(http: httpx.AsyncClient) -> None:

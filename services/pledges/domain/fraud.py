@@ -42,7 +42,7 @@ class ListEntry(Document):
     """A phone on a list, known by its keyed hash only, and not at all once it is taken off."""
 
     collection: ClassVar[str] = "list_entries"
-    indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True),)
+    indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True, tells=True),)
 
     phone_key: str
     kind: ListKind

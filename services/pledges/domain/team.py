@@ -62,7 +62,7 @@ class Member(Document):
     collection: ClassVar[str] = "members"
     person_field: ClassVar[str | None] = "person"
     indexes: ClassVar[Sequence[Index]] = (
-        Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True),
+        Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True, tells=True),
         Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
     )
 

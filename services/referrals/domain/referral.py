@@ -77,6 +77,7 @@ class Referral(Document):
             [("patient_key", 1), ("department", 1)],
             unique=True,
             where={"open": True, "patient_key": {"$gt": ""}},
+            tells=True,  # her own, or one that the coordinator sees anyway
         ),
         Index("own", [("patient_key", 1), ("requested_at", -1)]),
     )

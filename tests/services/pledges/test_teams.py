@@ -45,6 +45,14 @@ async def test_a_cancelled_talk_is_announced(town: Town) -> None:
     assert [event["state"] for event in await town.events(TalkMoved.type)] == ["scheduled", "cancelled"]
 
 
+async def test_who_is_in_the_team_already_is_named_to_its_officer(town: Town) -> None:
+    team, preacher, _ = await a_team(town)
+    answer = await town.post(
+        f"/teams/{team}/members", {"name": "李梅", "phone": "13811112222", "role": "preacher"}
+    )
+    assert (problem(answer), answer.json()["existing"]) == ("already-exists", preacher)
+
+
 async def test_a_talk_is_held_behind_a_public_link(town: Town) -> None:
     team, preacher, _ = await a_team(town)
     body = {"preacher_id": preacher, "title": "公筷", "starts_at": (now() + timedelta(hours=1)).isoformat()}

@@ -31,6 +31,15 @@ async def test_from_the_request_to_the_ward_and_home(desk: Desk) -> None:
     ]
 
 
+async def test_who_asks_twice_is_told_which_request_is_open(desk: Desk) -> None:
+    ended = await desk.asked()
+    await desk.done(Who.PATIENT, f"/referrals/{ended}/cancel", WHY)
+    running = await desk.asked()
+    again = await desk.post(Who.PATIENT, "/referrals", a_request())
+    assert problem(again) == "already-exists"
+    assert again.json()["existing"] == running
+
+
 async def test_from_the_request_to_a_remote_consult(desk: Desk) -> None:
     slot = await desk.slot()
     referral = await desk.booked(slot)
