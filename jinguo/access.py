@@ -17,8 +17,8 @@ narrowed by its scope: officers and workers by their division, clinicians by the
 who they are (the referral dashboard is of all counties for all who may see it). 公开 is open to the public.
 
 Beside the services: `/me` and `/me/erase` ask every service in the caller's name, under the rules below.
-`/health/*`, `/metrics` and `/*/docs` are open, metrics not through the gateway. `/issuer/*` gives anybody a
-token of a made-up person, and is refused in production.
+`/health/*`, `/metrics`, `/*/docs` and `/*/assets/*` are open, metrics not through the gateway.
+`/issuer/*` gives anybody a token of a made-up person, and is refused in production.
 
 | method | path | {" | ".join(Role)} | 公开 public |
 |---|---|{"---|" * (len(Role) + 1)}

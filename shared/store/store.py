@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypeVar, overload
 
 import orjson

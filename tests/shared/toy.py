@@ -59,7 +59,9 @@ class Account(Document):
     person_field = "owner"
     indexes = (
         Index("numbers", [("chain", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
-        Index("nickname", [("nickname", 1)], unique=True, where={"nickname": {"$type": "string"}}, tells=True),
+        Index(
+            "nickname", [("nickname", 1)], unique=True, where={"nickname": {"$type": "string"}}, tells=True
+        ),
     )
     owner: str | None = None
     phone: Personal[str] = None
