@@ -25,6 +25,7 @@ _digit = "".join(_DIGITS)
 _counted = re.compile(f"(?:([{_digit}])百)?(?:[{_VALUES[0]}])?(?:([{_digit}]?)十)?([{_digit}]?)")
 """一百二十三, 二十, 十二, 一百零三: hundreds, tens, ones."""
 _numeral = re.compile(f"(?<![0-9])[{_digit}十百]+(?![0-9])|[0-9{_digit}]*[{_digit}][0-9{_digit}]*")
+_chinese = re.compile(f"[{_digit}十{''.join(_TENS)}]")
 _o_between = re.compile(f"(?<=[0-9{_digit}])o(?=[0-9{_digit}])")
 """The letter that is typed for 〇."""
 
@@ -44,6 +45,8 @@ def _in_digits(found: re.Match[str]) -> str:
 
 def _with_digits(text: str) -> str:
     """With Arabic digits for Chinese ones."""
+    if not _chinese.search(text):
+        return text
     for old, new in _TENS.items():
         text = text.replace(old, new)
     return _numeral.sub(_in_digits, _o_between.sub("〇", text))
@@ -111,7 +114,7 @@ def normal_door(text: str, community: str | None = None) -> str:
     `community`: the code of the one it lies in, whose names an address may repeat in front.
     """
     text = ascii_digits(folded(text))
-    if community is not None:
+    if community is not None and not text[:1].isdecimal():
         text = _without_division(text, community)
     parts = _SEPARATORS.split(_between.sub("", _with_digits(text)))
     return "-".join(part.lstrip("0") or "0" for part in parts if part)

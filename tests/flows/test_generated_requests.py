@@ -63,6 +63,7 @@ def known(url: str) -> dict[str, str]:
         decision = {"reason": "duplicate"}
         return {
             "campaign_id": campaign,
+            "name": "王小明",  # chance makes up hardly any
             "community": COMMUNITY,
             "division": COMMUNITY,
             "pledge_id": made(f"/campaigns/{campaign}/pledges", a_form(1)),
