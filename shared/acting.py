@@ -15,11 +15,11 @@ from shared.problems import Problem
 from shared.roles import Bearer, Caller, Role
 
 HEADER = "Acting-Role"
+# No pattern: FastAPI would refuse the header and read the other parameters, without an acting role.
 ActingRole = Annotated[
     str | None,
     Header(
         alias=HEADER,
-        pattern=r"^[a-z-]{1,40}$",
         description="以何种身份办理，持有多种身份时必填 / which role to act in, where several fit",
         json_schema_extra={"enum": list(Role)},
     ),

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+from issuing import Issuing
 
 from jinguo.services import SERVICES
+from shared.identity import Role
 from shared.text import MARK
 
 BOUNDED = {"enum", "const", "pattern", MARK}
@@ -18,8 +20,9 @@ def texts(document: dict[str, Any], node: dict[str, Any], path: str) -> Iterator
     """The strings and lists within a JSON Schema, with their paths."""
     if "$ref" in node:
         node = document["components"]["schemas"][node["$ref"].rpartition("/")[2]]
+    said = {"enum": node["enum"]} if "enum" in node else {}  # beside the choice of a text and nothing
     for choice in (*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())):
-        yield from texts(document, choice, path)
+        yield from texts(document, choice | said, path)
     if node.get("type") in ("string", "array"):
         yield path, node
     if isinstance(node.get("additionalProperties"), dict):
@@ -65,3 +68,9 @@ async def test_every_text_of_every_request_is_of_a_type_that_says_what_it_may_be
 def test_a_free_text_and_an_endless_list_would_be_found() -> None:
     free = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 9}, "b": {"type": "array"}}}
     assert unlooked(texts({}, free, "body")) == ["body.a", "body.b"]
+
+
+async def test_a_role_that_is_none_is_refused_and_no_bug(http: httpx.AsyncClient, issuer: Issuing) -> None:
+    headers = issuer.bearer(Role.COORDINATOR, None) | {"Acting-Role": "!"}
+    answer = await http.get("/referrals/slots", params={"department": "breast"}, headers=headers)
+    assert answer.status_code == 403, answer.text
