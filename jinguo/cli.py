@@ -52,7 +52,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         raise _fail(error) from None
     except PyMongoError:
         raise _fail("MongoDB 无法连接 / MongoDB cannot be reached; is the platform up?") from None
-    except httpx.TransportError:
+    except (httpx.TransportError, ConnectionError, TimeoutError):
         raise _fail("平台无法连接 / The platform cannot be reached; is it up?") from None
 
 

@@ -4,10 +4,10 @@ held against what was signed."""
 import asyncio
 import random
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import httpx
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -15,11 +15,11 @@ from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
     stop_after_delay,
-    wait_random,
     wait_random_exponential,
 )
 
-from jinguo.issuer import Person, fetch
+from jinguo.client import Client
+from jinguo.issuer import PATH, NoToken, Person
 from shared.divisions import communities, counties, county_of
 from shared.plurals import plural
 from shared.roles import Role
@@ -43,6 +43,10 @@ class Household(NamedTuple):
     community: str
     form: dict[str, Any]
     key: str
+
+
+class Refused(RuntimeError):
+    """The platform said no."""
 
 
 class NotYet(Exception):
@@ -78,8 +82,19 @@ def _household(chance: random.Random, community: str, phone: int, key: str) -> H
 class Api:
     """The platform over HTTP. A request that fails for a passing reason is repeated with its key."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
+        self._usual = 0.1
+        """Seconds that a code usually takes to be sent."""
+
+    async def token(self, person: Person) -> dict[str, str]:
+        """The header of a made-up person, from the local issuer. Raises NoToken where there is none."""
+        form = {"grant_type": "client_credentials"} | person.model_dump(exclude_none=True)
+        try:
+            given = await self._again("POST", f"{PATH}/token", form=form)
+        except Refused as error:
+            raise NoToken(f"本地签发服务未给出令牌 / the local issuer gave no token: {error}") from None
+        return {"Authorization": f"Bearer {given['access_token']}"}
 
     async def get(self, path: str, headers: dict[str, str] | None = None, **params: str) -> Any:
         """The JSON answer of a GET; `headers` say in whose name."""
@@ -95,33 +110,31 @@ class Api:
 
     async def _again(self, method: str, path: str, **options: Any) -> Any:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((httpx.TransportError, NotYet)),
+            retry=retry_if_exception_type((ConnectionError, TimeoutError, NotYet)),
             stop=stop_after_delay(PATIENCE),
             wait=wait_random_exponential(0.05, max=2),
             reraise=True,
         ):
             with attempt:
                 answer = await self.client.request(method, path, **options)
-                if answer.status_code in (502, 503, 504):
-                    raise NotYet(f"{method} {path}: {answer.status_code}")
-                if answer.is_error:
-                    raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+                if answer.status in (502, 503, 504):
+                    raise NotYet(f"{method} {path}: {answer.status}")
+                if answer.status >= 400:
+                    raise Refused(f"{method} {path}: {answer.status} {answer.text}")
                 return answer.json()
         raise AssertionError("unreachable")
 
     async def code_for(self, pledge_id: str) -> str:
-        """The one-time code that the notifier sent, from its local page."""
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(NotYet),
-            stop=stop_after_delay(PATIENCE),
-            wait=wait_random(0.03, 0.15),
-        ):
-            with attempt:
-                sent = await self.get("/notifier/outgoing.json", pledge_id=pledge_id)
-                if not sent:
-                    raise NotYet(f"no message for {pledge_id} yet")
-                return str(sent[0]["code"])
-        raise AssertionError("unreachable")
+        """The one-time code that the notifier sent, from its local page. Raises NotYet after PATIENCE."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await asyncio.sleep(self._usual)  # to ask before it can be there costs both sides
+        while not (sent := await self.get("/notifier/outgoing.json", pledge_id=pledge_id)):
+            if clock() - began > PATIENCE:
+                raise NotYet(f"no message for {pledge_id} yet")
+            await asyncio.sleep(random.uniform(0.5, 1) * max(0.03, self._usual / 2))
+        self._usual += ((clock() - began) * 0.9 - self._usual) / 20
+        return str(sent[0]["code"])
 
     async def by_county(self) -> Counter[str]:
         """What the dashboard says was signed, by county code."""
@@ -133,22 +146,21 @@ async def run(url: str, count: int, seed: int, console: Console, referrals: int 
     """Sign `count` households, refer `referrals` patients. False when a dashboard differs."""
     from jinguo import demo_referrals  # which stands on what is here
 
-    limits = httpx.Limits(max_connections=CLIENTS)
-    async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits) as client:
+    with closing(Client(url, CLIENTS)) as client:
+        await client.request("GET", "/health/live")  # where nobody is, that is told at once
         api = Api(client)
-        agree = await _sign(api, url, count, seed, console)
+        agree = await _sign(api, count, seed, console)
         if referrals:
-            agree = await demo_referrals.run(api, url, referrals, seed, console) and agree
+            agree = await demo_referrals.run(api, referrals, seed, console) and agree
     verdict = "[green]看板一致 the dashboards agree[/]" if agree else "[red]看板不符 the dashboards differ[/]"
     console.print(verdict)
     return agree
 
 
-async def _sign(api: Api, url: str, count: int, seed: int, console: Console) -> bool:
-    client = api.client
-    client.headers["Authorization"] = f"Bearer {await fetch(url, OFFICER)}"
+async def _sign(api: Api, count: int, seed: int, console: Console) -> bool:
+    api.client.headers = await api.token(OFFICER)
     campaign = await _campaign(api, seed)
-    client.headers.update({"Authorization": f"Bearer {await fetch(url, APP)}", "Signing-Key": SIGNING_KEY})
+    api.client.headers = await api.token(APP) | {"Signing-Key": SIGNING_KEY}
     before = await api.by_county()
     forms = households(count, seed, campaign)
     began = asyncio.get_running_loop().time()

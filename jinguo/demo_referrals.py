@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from jinguo.demo import CLIENTS, GIVEN, PATIENCE, SURNAMES, Api
-from jinguo.issuer import Person, fetch
+from jinguo.issuer import Person
 from shared.contracts.referrals import ENDED, Department
 from shared.days import local_day
 from shared.divisions import counties
@@ -85,26 +85,23 @@ def _request(chance: random.Random, number: int, places: list[str]) -> dict[str,
 class Channel:
     """The green channel over HTTP, in the name of whoever's turn it is."""
 
-    def __init__(self, api: Api, url: str) -> None:
-        self._api, self._url = api, url
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._staff: dict[str, dict[str, str]] = {}
 
     async def open(self, beds: int) -> None:
         """Let coordinator and clinicians in; have so many free beds in each department."""
-        self._staff[COORDINATOR] = await self._token(Person(role=Role.COORDINATOR))
+        self._staff[COORDINATOR] = await self._api.token(Person(role=Role.COORDINATOR))
         for department in Department:
-            clinician = await self._token(Person(role=Role.CLINICIAN, department=department))
+            clinician = await self._api.token(Person(role=Role.CLINICIAN, department=department))
             self._staff[department] = clinician
             path = f"/referrals/departments/{department}/beds"
             free = await self._api.get(path, headers=clinician)
             await self._api.put(path, {"beds": free["taken"] + beds}, headers=clinician)
 
-    async def _token(self, person: Person) -> dict[str, str]:
-        return {"Authorization": f"Bearer {await fetch(self._url, person)}"}
-
     async def walk(self, patient: Patient) -> None:
         """From the request to the state that the patient is to be in."""
-        own = await self._token(
+        own = await self._api.token(
             Person(role=Role.RESIDENT, subject=patient.subject, phone=f"+86{patient.body['phone']}")
         )
         asked = await self._api.post("/referrals/referrals", patient.body, patient.key, headers=own)
@@ -155,10 +152,10 @@ class Channel:
         return found
 
 
-async def run(api: Api, url: str, count: int, seed: int, console: Console) -> bool:
+async def run(api: Api, count: int, seed: int, console: Console) -> bool:
     """Bring `count` patients to all states. False when the dashboard differs."""
     everybody = patients(count, f"demo-{seed}-{datetime.now(UTC).timestamp():.0f}")
-    channel = Channel(api, url)
+    channel = Channel(api)
     await channel.open(count)
     before = await channel.board()
     await _walk_all(channel, everybody)

@@ -27,8 +27,9 @@ ACKNOWLEDGED = 6.0
 GIVE_UP, REST = 5.0, 1.5
 """Seconds of failing after which another replica may try, and how long it is let: perhaps it is only us
 who cannot reach Kafka."""
-IDLE_CHECK = 3.0
-"""Seconds between looks whether the topic still has what was published."""
+IDLE_CHECK = 10.0
+"""Seconds between looks whether the topic still has what was published, while nothing new comes: consumers
+miss nothing, they have the archive."""
 REFILL = "refill"
 """Set by whoever wants the topic filled again from the first event."""
 log = structlog.get_logger()

@@ -80,7 +80,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             metadata_max_age_ms=3_000,  # a topic made after a wipe is found soon
             request_timeout_ms=15_000,
             retry_backoff_ms=200,
-            fetch_max_wait_ms=200,
+            fetch_max_wait_ms=500,  # a record that comes is answered with at once
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
         consumer.subscribe(self._topics, listener=self)

@@ -1,0 +1,48 @@
+"""Nothing to do costs next to nothing: what the platform asks of MongoDB while nobody is there."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import httpx
+from running import a_campaign, bearer, eventually, serving
+
+from jinguo.connection import Platform
+from jinguo.operations import settled
+from jinguo.services import SERVICES
+from shared.settings import Settings
+
+SECONDS = 6.0
+FOR_ALL, FOR_EACH = 6, 5
+"""Commands a second: of the process, and of each service (relay, measures, parked events, deadlines)."""
+OWN = ("serverStatus", "hello", "isMaster", "ping", "replSetUpdatePosition", "getMore")
+"""What we ask for ourselves here, and what drivers and servers tell each other."""
+
+
+async def test_at_rest_few_commands_reach_the_database(settings: Settings, platform: Platform) -> None:
+    with serving(settings) as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(url), timeout=20) as http:
+            assert (await http.post("/pledges/campaigns", json=a_campaign())).status_code == 201
+        assert await settled(platform)
+        most = FOR_ALL + FOR_EACH * len(SERVICES)
+
+        async def rests() -> bool:
+            found = await commands_a_second(platform)
+            return found.total() <= most
+
+        await eventually(rests, 30)
+
+
+async def commands_a_second(platform: Platform) -> Counter[str]:
+    """By name, over SECONDS."""
+
+    async def total() -> Counter[str]:
+        status: dict[str, Any] = await platform.client.admin.command("serverStatus")
+        told = status["metrics"]["commands"]
+        return Counter({name: one["total"] for name, one in told.items() if isinstance(one, dict)})
+
+    before, began = await total(), time.monotonic()
+    await asyncio.sleep(SECONDS)  # a rate: there is nothing to wait for
+    after, seconds = await total(), time.monotonic() - began
+    return Counter({n: (after[n] - before[n]) / seconds for n in after if n not in OWN})
