@@ -32,7 +32,7 @@ from shared.text import Code, Phone
 from shared.views import Consent, tagged
 from shared.workflow import Actor
 
-from .callers import ChosenKey, FreshlyProven, Holder, Proof, Proven, Signer, held_pledge
+from .callers import ChosenKey, FreshlyProven, Holder, OwnAccount, Proof, Proven, Signer, held_pledge
 from .views import PledgeView, certificate_url
 
 router = Router(tags=["signings"])
@@ -76,13 +76,14 @@ async def sign(
     store: StoreDep,
     response: Response,
     chosen: ChosenKey,
+    account: OwnAccount,
 ) -> PledgeView:
     lookups, blind = Lookups.of(store), store.vault.blind_index
     campaign = await lookups.campaign_showing(campaign_id, form.text_version)
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
     given = form.model_dump(exclude={"community", "consent"})
     given |= {"community": form.community, "signing_key": signing_key(blind, chosen)}
-    given |= {"signer": await store.vault.new_person()}
+    given |= {"signer": await store.vault.new_person(), "account_key": account}
 
     async def once() -> PledgeView:
         at, earlier = now(), await lookups.earlier_forms(keys.phone)
@@ -145,7 +146,7 @@ async def verify(
         if pledge.held:
             pledge.verify(now())
             return tagged(response, await store.commit(pledge, PledgeView.of))
-        proofs = (proof, Proof("", pledge.phone_key, proof.since))  # the phone was proven just now
+        proofs = (proof, Proof("", pledge.phone_key, "", proof.since))  # the phone was proven just now
         return tagged(response, await count(store, pledge, lambda other: _is_held(other, proofs)))
 
 
