@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from shared import security_log
-from shared.allowances import Allowances
 from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.retries import Retries
@@ -79,8 +78,8 @@ class Host:
         prefix = settings.database_prefix
         self.vault = Vault(self.client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
         self.identity = Identity(self.settings)
-        self.rates = Rates(self.client, prefix, settings.command_timeout)
-        self.allowances = Allowances(self.rates, self.vault, settings)
+        most, timeout = settings.public_requests_per_minute, settings.command_timeout
+        self.rates = Rates(self.client, prefix, most, timeout)
         self.archives = Archives(self.client, prefix)
         self.log = make_log(settings, self.archives, self.instance, alone=alone)
         self.stores = {
@@ -110,7 +109,7 @@ class Host:
         return front(routes, self._lifespan)
 
     def _app_of(self, service: Service) -> FastAPI:
-        return service.app(self.stores[service.name], self.identity, self.allowances)
+        return service.app(self.stores[service.name], self.identity, self.rates)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from shared import security_log
 from shared.access import Caller, Role, may
 from shared.clock import now
 from shared.documents import Document, Most
-from shared.idempotency import apart
+from shared.idempotency import part
 from shared.personal import PersonId
 from shared.problems import AlreadyExists
 from shared.security_log import Kind
@@ -101,8 +101,11 @@ def router(data: PersonalData) -> Router:
 
     @routes.post("/erase", summary="删除本人信息 / Erase me")
     async def erase(caller: FreshResident, store: StoreDep) -> list[ErasureView]:
-        found = await data.held(store, caller)
-        return [await _erase(store, data, held) for held in found if not held.kept]
+        async def erase_all() -> list[ErasureView]:
+            found = await data.held(store, caller)
+            return [await _erase(store, data, held) for held in found if not held.kept]
+
+        return await store.once(erase_all)
 
     return routes
 
@@ -111,8 +114,7 @@ async def _erase(store: Store, data: PersonalData, held: Held) -> ErasureView:
     proof = await _proven(store, held.person, held.counts, SELF)
     if data.own_keys:
         await store.vault.erase(held.person)
-    with apart():  # it is one of several persons: no commit for one is the answer
-        await data.mark(store, held)
+    await data.mark(store, held)
     return ErasureView(person=held.person, **proof.model_dump(include={"records", "at", "by", "role"}))
 
 
@@ -133,6 +135,7 @@ async def erase_keys(store: Store, person: PersonId, records: dict[str, int], by
     """
     await _proven(store, person, records, by)
     await store.vault.erase(person)
+    part()
 
 
 async def _proven(store: Store, person: PersonId, records: dict[str, int], by: Actor) -> Erasure:

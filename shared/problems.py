@@ -142,6 +142,14 @@ class EventTooLarge(Problem):
     status, type, title, title_en = 422, "event-too-large", "事件内容过大", "The event would be too large"
 
 
+class AnswerNotKept(Problem):
+    """It was done before, under this `Idempotency-Key`: `done` is the status that was answered, `at` when.
+    The answer was too large to be kept; look at what it was about."""
+
+    status, type = 409, "answer-not-kept"
+    title, title_en = "已办理，原答复未保留", "Done before; its answer is not kept"
+
+
 class KeyReused(Problem):
     """The `Idempotency-Key` was used with another request."""
 

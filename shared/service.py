@@ -8,14 +8,14 @@ from fastapi import Depends, FastAPI, Header, Request
 from starlette.middleware import Middleware
 
 from shared import problems
-from shared.allowances import Allowances
 from shared.consumers.declare import Consumer
 from shared.deadlines import Closing, Deadline
 from shared.documents import Document
-from shared.idempotency import IdempotentPosts
+from shared.idempotency import IdempotentPosts, proof_headers
 from shared.identity import Identity
 from shared.middleware import BodyLimit
 from shared.pages import Pages
+from shared.rates import Rates
 from shared.reach import check_reach
 from shared.store.store import Store
 from shared.strict import Router
@@ -68,7 +68,7 @@ class Service:
             if model.flow and model.flow.ending and not ended:
                 raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
 
-    def app(self, store: Store, identity: Identity, allowances: Allowances) -> FastAPI:
+    def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`. Raises ValueError: see `check_reach`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
@@ -80,12 +80,17 @@ class Service:
             telemetry={"tracing": False, "metrics": False, "logs": False},
             middleware=[
                 Middleware(BodyLimit),
-                Middleware(IdempotentPosts, find=store.find_answer, blind=store.vault.blind_index),
+                Middleware(
+                    IdempotentPosts,
+                    find=store.find_answer,
+                    blind=store.vault.blind_index,
+                    proofs=proof_headers(self.routers),
+                ),
             ],
         )
         app.state.store = store
         app.state.identity = identity
-        app.state.allowances = allowances
+        app.state.rates = rates
         problems.install(app)
         for router in self.routers:
             for route in router.routes:

@@ -118,7 +118,8 @@ class Numbering:
     async def _write(self, item: _Wanted, number: int) -> Write:
         with traced(item.traceparent):
             document = item.attempt(number)
-            kept = self._store._answer(item.request, document, item.answer) if item.request else None
+            answers, request = self._store.answers, item.request
+            kept = await answers.keep(request, document, item.answer) if request else None
             return await Write.of(document, self._store.vault, kept)
 
     async def _bulk(self, writes: list[Write]) -> tuple[int, dict[str, Any] | None]:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
-import orjson
 import structlog
 from pydantic import BaseModel
 
@@ -24,6 +23,7 @@ from shared.problems import (
     Unavailable,
     VersionConflict,
 )
+from shared.store.answers import AGE, INDEXES, Answers
 from shared.store.driver import (
     UNSENDABLE,
     Bson,
@@ -32,7 +32,6 @@ from shared.store.driver import (
     Collection,
     Database,
     DuplicateKeyError,
-    OperationFailure,
     Session,
     away,
     guarded,
@@ -48,21 +47,9 @@ D = TypeVar("D", bound=Document)
 A = TypeVar("A", bound=BaseModel | Problem)
 T = TypeVar("T")
 
-INDEX_NOT_FOUND = 27
 ATTEMPTS = 12
 """How often a change is tried while somebody else is faster."""
-_OWN_INDEXES = (
-    Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}}),
-    Index(
-        "answers_age", [(f"{idempotency.FIELD}.at", 1)], where={f"{idempotency.FIELD}.0": {"$exists": True}}
-    ),
-    Index(
-        "answers",
-        [(f"{idempotency.FIELD}.key", 1)],
-        unique=True,
-        where={f"{idempotency.FIELD}.0": {"$exists": True}},
-    ),
-)
+_PENDING = Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}})
 log = structlog.get_logger()
 
 
@@ -82,6 +69,7 @@ class Store:
         self.dirty: set[type[Document]] = set()
         """The classes whose documents got events since the relay looked."""
         self.timeout = timeout
+        self.answers = Answers(self.database, timeout)
         self._committed_total = COMMITS.labels(service)
         self._commits: dict[type[Document], Grouped[Write, None]] = {}
         self._loads: dict[type[Document], Grouped[str, Bson | None]] = {}
@@ -90,11 +78,10 @@ class Store:
     async def prepare(self, models: Sequence[type[Document]]) -> None:
         """Declare the documents of this service and create their indexes."""
         self.models = list(models)
+        await create_index(self.answers.moved, AGE)
         for model in models:
-            for index in (*_OWN_INDEXES, *model.indexes):
+            for index in (_PENDING, *INDEXES, *model.indexes):
                 await create_index(self.collection(model), index)
-            for name in model.former_indexes:
-                await drop_index(self.collection(model), name)
 
     def collection(self, model: type[Document]) -> Collection:
         """The collection behind a document class, for named queries."""
@@ -159,25 +146,12 @@ class Store:
             document._opened = True
 
     async def find_answer(self, request: RequestKey) -> Bson | None:
-        """The answer that was stored with an Idempotency-Key: the request's own before another's."""
-        where = {f"{idempotency.FIELD}.key": request.key, f"{idempotency.FIELD}.0": {"$exists": True}}
-        anothers: Bson | None = None
-        async with guarded(self.timeout):
-            for model in self.models:
-                stored = await self.collection(model).find_one(where, {f"{idempotency.FIELD}.$": 1})
-                if stored:
-                    answer: Bson = stored[idempotency.FIELD][0]
-                    if answer["fingerprint"] == request.fingerprint:
-                        return answer
-                    anothers = anothers or answer
-        return anothers
+        """The answer that is kept with an Idempotency-Key: of this request before another's."""
+        return await self.answers.find(self.models, request)
 
     async def forget_answers(self, before: datetime) -> None:
         """Drop the answers kept for Idempotency-Keys that are older than that."""
-        old = {"at": {"$lt": before}}
-        where = {f"{idempotency.FIELD}.at": old["at"], f"{idempotency.FIELD}.0": {"$exists": True}}
-        for model in self.models:
-            await self.collection(model).update_many(where, {"$pull": {idempotency.FIELD: old}})
+        await self.answers.forget(self.models, before)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -277,6 +251,20 @@ class Store:
             await in_transaction(self.client, write_all)
         self._committed(writes)
 
+    async def once(self, work: Callable[[], Awaitable[T]]) -> T:
+        """`work`, for a request that no single document answers: under an Idempotency-Key it is done once,
+        and its answer is kept by itself. It must be able to go on where a crash stopped it.
+
+        Raises AlreadyExists (the key was used: the answer is sent in its place), and what `work` raises.
+        """
+        if (request := idempotency.current()) is None:
+            return await work()
+        await self.answers.check_new(request)
+        with idempotency.apart():
+            answer = await work()
+        await self.answers.keep_alone(request, answer)
+        return answer
+
     async def _write_one(self, write: Write, session: Session) -> None:
         model = type(write.document)
         try:
@@ -290,20 +278,10 @@ class Store:
 
     async def _prepare(self, document: D, answer: Callable[[D], A] | None) -> Write:
         request = idempotency.current()
-        entry = None if request is None or answer is None else self._answer(request, document, answer)
-        return await Write.of(document, self.vault, entry)
-
-    @staticmethod
-    def _answer(request: RequestKey, document: D, answer: Callable[[D], A]) -> Bson:
-        """The answer as it will be once the document is stored, to be kept with its key."""
-        document.version += 1
-        try:
-            found = answer(document)
-            if isinstance(found, Problem):
-                return request.entry(orjson.dumps(found.body()).decode(), document.etag, found.status)
-            return request.entry(found.model_dump_json(), document.etag)
-        finally:
-            document.version -= 1
+        kept = (
+            None if request is None or answer is None else await self.answers.keep(request, document, answer)
+        )
+        return await Write.of(document, self.vault, kept)
 
     def _committed(self, writes: Sequence[Write]) -> None:
         events = any(write.document.recorded for write in writes)
@@ -372,15 +350,6 @@ async def repeated(work: Callable[[], Awaitable[T]], *taken: str) -> T:
                 raise
         await asyncio.sleep(random.random() * 0.01 * attempt)  # whoever we met has to finish first
     raise VersionConflict
-
-
-async def drop_index(collection: Collection, name: str) -> None:
-    """Drop an index of former times, unless it is gone."""
-    try:
-        await collection.drop_index(name)
-    except OperationFailure as error:
-        if error.code != INDEX_NOT_FOUND:
-            raise
 
 
 async def create_index(collection: Collection, index: Index) -> None:

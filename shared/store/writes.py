@@ -5,7 +5,6 @@ from typing import Any
 
 import structlog
 
-from shared import idempotency
 from shared.clock import now
 from shared.documents import Document
 from shared.events import Event
@@ -19,6 +18,7 @@ from shared.problems import (
     Unavailable,
     VersionConflict,
 )
+from shared.store.answers import FIELD, MOVED, Kept
 from shared.store.driver import (
     MAX_DOCUMENT,
     MAX_MESSAGE,
@@ -86,30 +86,25 @@ async def _sealed(document: Document, vault: Vault) -> Bson:
 class Write:
     """One document's next version: the operation that stores it, and what to do once it is stored."""
 
-    def __init__(self, document: Document, fields: Bson, outbox: list[Bson], answers: list[Bson]) -> None:
+    def __init__(self, document: Document, fields: Bson, outbox: list[Bson], kept: Kept | None) -> None:
         self.document = document
         self._fields = fields
         self._outbox = outbox
-        self._answers = answers
+        self._kept = kept
 
     @classmethod
     async def of(
         cls,
         document: Document,
         vault: Vault,
-        answer: Bson | None,
+        kept: Kept | None,
         origins: Sequence[Origin] | None = None,
     ) -> "Write":
         """Prepare to store `document`, and an answer with its request's key. `origins`: what each event it
-        recorded comes from; None: all from what this task works for. Raises AlreadyExists when the key was
-        used on it before, Full, EventTooLarge, Unavailable."""
+        recorded comes from; None: all from what this task works for. Raises Full, EventTooLarge,
+        Unavailable."""
         document.check_bounds()
         version = document.version + 1
-        answers = []
-        if answer is not None:
-            if any(a["key"] == answer["key"] for a in document._stored.get(idempotency.FIELD, ())):
-                raise AlreadyExists("answers", {"key": answer["key"]})
-            answers = [answer | {"at": now()}]
         events = [await vault.seal_event(event) for event in document.recorded]
         origins = origins or [current_origin()] * len(events)
         outbox = [
@@ -118,7 +113,7 @@ class Write:
         ]
         _check_pending([*document._stored.get("outbox", ()), *outbox])
         fields = document.clear_fields() | await _sealed(document, vault) | {"version": version}
-        return cls(document, fields, outbox, answers)
+        return cls(document, fields, outbox, kept)
 
     @property
     def is_insert(self) -> bool:
@@ -139,13 +134,17 @@ class Write:
         """The document, or the update, as it is sent."""
         if self.is_insert:
             stored = {"_id": self.document.id, **self._fields, "outbox": self._outbox}
-            return stored | ({idempotency.FIELD: self._answers} if self._answers else {})
+            return stored | ({FIELD: [self._kept.answer]} if self._kept else {})
         known = self.document._stored
         changed = {
             name: value for name, value in self._fields.items() if name not in known or known[name] != value
         }
+        pushes = {"outbox": self._outbox}
+        if self._kept and self._kept.beside is not None:
+            changed |= {FIELD: [*self._kept.beside, self._kept.answer], MOVED: now()}
+        elif self._kept:
+            pushes[FIELD] = [self._kept.answer]
         update: Bson = {"$set": changed}
-        pushes = {"outbox": self._outbox, idempotency.FIELD: self._answers}
         if push := {name: {"$each": values} for name, values in pushes.items() if values}:
             update["$push"] = push
         return update
@@ -169,8 +168,14 @@ class Write:
         document._events.clear()
         document._opened = document._opened or "sealed" in self._fields
         waiting = document._stored.get("outbox", []) + self._outbox
-        answers = document._stored.get(idempotency.FIELD, []) + self._answers
-        document._stored = document._stored | self._fields | {"outbox": waiting, idempotency.FIELD: answers}
+        document._stored = document._stored | self._fields | {"outbox": waiting} | self._answers_now()
+
+    def _answers_now(self) -> Bson:
+        if self._kept is None:
+            return {}
+        if self._kept.beside is None:
+            return {FIELD: [*self.document._stored.get(FIELD, ()), self._kept.answer]}
+        return {FIELD: [*self._kept.beside, self._kept.answer], MOVED: now()}
 
     def problem(self, error: dict[str, Any]) -> Exception:
         """What a write error of the batch means for this document's caller."""

@@ -106,9 +106,11 @@ def test_moves_that_are_always_possible_have_an_end() -> None:
         B = "b"
 
     moves = {"go": Move((State.A,), State.B, always=True), "back": Move((State.B,), State.A)}
-    Workflow(moves, {State.A: "x", State.B: "x"})
+    Workflow(moves, {State.A: "system", State.B: "system"})
     with pytest.raises(ValueError, match="circles"):
-        Workflow(moves | {"back": Move((State.B,), State.A, always=True)}, {State.A: "x", State.B: "x"})
+        Workflow(
+            moves | {"back": Move((State.B,), State.A, always=True)}, {State.A: "system", State.B: "system"}
+        )
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────

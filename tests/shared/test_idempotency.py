@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from toy import Account, AccountView, LettersView
 from toy_hosts import Hosts
 
 from shared.idempotency import RequestKey
+from shared.problems import NotFound
 from shared.store.store import Store
 
 
@@ -21,9 +25,16 @@ async def http(plain_hosts: Hosts) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def pay(http: httpx.AsyncClient, key: str, amount: int = 5, account: str = "acc") -> httpx.Response:
-    path = f"/accounts/{account}/payments"
-    return await http.post(path, json={"amount": amount}, headers={"Idempotency-Key": key})
+async def pay(
+    http: httpx.AsyncClient, key: str, amount: int = 5, account: str = "acc", passbook: str | None = "blue"
+) -> httpx.Response:
+    path, headers = f"/accounts/{account}/payments", {"Idempotency-Key": key}
+    headers |= {"Passbook": passbook} if passbook else {}
+    return await http.post(path, json={"amount": amount}, headers=headers)
+
+
+def slug(answer: httpx.Response) -> str:
+    return str(answer.json()["type"]).rpartition("/")[2]
 
 
 async def balance(http: httpx.AsyncClient) -> int:
@@ -64,6 +75,48 @@ async def test_the_same_key_on_another_path_is_422(http: httpx.AsyncClient) -> N
     assert (await http.get("/accounts/other")).json()["balance"] == 0
 
 
+async def test_of_who_proves_nothing_the_same_key_with_another_request_is_another_key(
+    http: httpx.AsyncClient,
+) -> None:
+    """Nothing but the request says whose it is: a stranger's key is never in the way."""
+    answers = [await pay(http, "k1", amount, passbook=None) for amount in (5, 6, 5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [answer.json()["balance"] for answer in answers] == [5, 11, 5]
+    assert await balance(http) == 11
+
+
+async def test_a_key_is_its_callers_own(http: httpx.AsyncClient) -> None:
+    answers = [await pay(http, "k1", passbook=passbook) for passbook in ("blue", "red", None, "blue")]
+    assert [answer.json()["balance"] for answer in answers] == [5, 10, 15, 5]
+    assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None, None, None, "true"]
+
+
+async def test_an_answer_is_not_repeated_to_whom_the_route_refuses(
+    http: httpx.AsyncClient, plain_hosts: Hosts
+) -> None:
+    opening = {"json": {"id": "hers"}, "headers": {"Passbook": "blue"}}
+    await http.post("/accounts", **opening)  # type: ignore[arg-type]
+    first = await pay(http, "today-1", account="hers")
+    for passbook in (None, "red"):
+        refused = await pay(http, "today-1", account="hers", passbook=passbook)
+        assert (refused.status_code, slug(refused)) == (403, "forbidden")
+    assert (await pay(http, "today-1", account="hers")).json() == first.json()
+    store = (await plain_hosts.prepare()).stores["ledger"]
+    await store.collection(Account).update_one({"_id": "hers"}, {"$set": {"passbook": "green"}})
+    refused = await pay(http, "today-1", account="hers")  # nor to her, once it is not hers any more
+    assert (refused.status_code, slug(refused)) == (403, "forbidden")
+
+
+async def test_what_is_stored_says_neither_the_key_nor_whose_it_is(
+    http: httpx.AsyncClient, plain_hosts: Hosts
+) -> None:
+    await pay(http, "a-key-of-hers", passbook="a-passbook-of-hers")
+    store = (await plain_hosts.prepare()).stores["ledger"]
+    row = await store.collection(Account).find_one({"_id": "acc"})
+    assert row and row["answers"]
+    assert "a-key-of-hers" not in repr(row) and "a-passbook-of-hers" not in repr(row["answers"])
+
+
 async def test_concurrent_requests_with_one_key_have_one_effect_and_one_answer(
     http: httpx.AsyncClient,
 ) -> None:
@@ -92,7 +145,7 @@ async def test_who_is_not_let_in_makes_us_look_nothing_up(
 
     monkeypatch.setattr(Store, "find_answer", seen)
     host = await plain_hosts.prepare()
-    host.allowances.limit(reading=2, writing=2, costly=2)  # of the address, then of the device
+    host.rates.most = 3
     transport = httpx.ASGITransport(app=host.app(), client=("192.0.2.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://toy/ledger") as limited:
         key = {"Idempotency-Key": "k1"}
@@ -108,3 +161,28 @@ async def test_who_is_not_let_in_makes_us_look_nothing_up(
 async def test_a_key_has_1_to_128_characters(http: httpx.AsyncClient, key: str) -> None:
     assert (await pay(http, key)).status_code == 422
     assert await balance(http) == 0
+
+
+async def test_a_request_that_no_single_document_answers_is_done_once_too(http: httpx.AsyncClient) -> None:
+    await http.post("/accounts", json={"id": "other"})
+    for account in ("acc", "other"):
+        await pay(http, f"pay-{account}", account=account)
+    key = {"Idempotency-Key": "close"}
+    first = await http.post("/accounts/all/close", headers=key)
+    assert [(account["id"], account["balance"]) for account in first.json()] == [("acc", 0), ("other", 0)]
+    await pay(http, "k2")
+    answers = [await http.post("/accounts/all/close", headers=key) for _ in range(2)]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, first.json())] * 2
+    assert answers[0].headers["idempotency-replayed"] == "true"
+    assert await balance(http) == 5
+
+
+def test_a_key_that_would_be_kept_with_another_answer_than_the_routes_is_a_bug_and_says_so() -> None:
+    """What is committed on the way was given for the answer: the first of two persons, for both."""
+    view = AccountView(id="acc", version=1, balance=5)
+    for declared, fits in ((AccountView, True), (LettersView, False), (list[AccountView], False)):
+        scope = {"path": "/accounts", "route": SimpleNamespace(response_model=declared)}
+        request = RequestKey("k1", "print", scope, str)
+        request.check_answers(NotFound(kind="accounts"))  # a refusal that is remembered
+        with nullcontext() if fits else pytest.raises(RuntimeError, match="not the answer"):
+            request.check_answers(view)

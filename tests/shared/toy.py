@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Header, Request, Response
 from pydantic import Field
 
-from shared.access import anyone
+from shared.access import Forbidden, anyone
 from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
@@ -20,6 +20,7 @@ from shared.deadlines import Deadline
 from shared.documents import Document, Index, Most
 from shared.events import Event
 from shared.host import Host
+from shared.idempotency import PROVES
 from shared.personal import Personal
 from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.problems import AlreadyExists
@@ -29,6 +30,8 @@ from shared.strict import Body, Router
 from shared.views import DocumentView, tagged
 
 Anyone = Annotated[None, anyone("a toy")]
+Passbook = Annotated[str | None, Header(alias="Passbook"), PROVES]
+"""Whose account it is, where it was opened with one."""
 LARGE = 256 * 1024
 """Bytes that one route takes."""
 POISON: set[str] = set()
@@ -72,10 +75,17 @@ class Account(Document):
     due: int = 0
     due_at: datetime | None = None
     """When what is due is paid by itself."""
+    passbook: str | None = None
+    letters: str = ""
 
     def pay(self, amount: int) -> None:
         self.balance += amount
         self.record(PaidIn(owner=self.owner, amount=amount, phone=self.phone))
+
+    def check(self, passbook: str | None) -> None:
+        """Raises Forbidden."""
+        if self.passbook not in (None, passbook):
+            raise Forbidden()
 
     def pay_due(self, at: datetime) -> None:
         self.pay(self.due)
@@ -142,9 +152,13 @@ class AccountView(DocumentView):
 
 
 @router.post("/accounts", status_code=201)
-async def open_account(opening: Opening, _: Anyone, store: StoreDep) -> AccountView:
+async def open_account(
+    opening: Opening, _: Anyone, store: StoreDep, passbook: Passbook = None
+) -> AccountView:
     due_at = now() + timedelta(seconds=opening.due_in) if opening.due else None
-    account = Account(id=opening.id, nickname=opening.nickname, due=opening.due, due_at=due_at)
+    account = Account(
+        id=opening.id, nickname=opening.nickname, due=opening.due, due_at=due_at, passbook=passbook
+    )
     return await store.commit(account, AccountView.of)
 
 
@@ -156,11 +170,50 @@ async def pay_in(
     store: StoreDep,
     response: Response,
     if_match: IfMatch = None,
+    passbook: Passbook = None,
 ) -> AccountView:
     def pay(account: Account) -> None:
+        account.check(passbook)
         account.pay(payment.amount)
 
     return tagged(response, await store.change(Account, account_id, pay, AccountView.of, if_match=if_match))
+
+
+class Letter(Body):
+    text: str
+
+
+class LettersView(AccountView):
+    """An answer that grows with what is kept."""
+
+    letters: str
+
+    @classmethod
+    def of(cls, account: Account) -> "LettersView":
+        return cls(id=account.id, version=account.version, balance=account.balance, letters=account.letters)
+
+
+@router.post("/accounts/{account_id}/letters")
+async def write_letter(account_id: str, letter: Letter, _: Anyone, store: StoreDep) -> LettersView:
+    def keep(account: Account) -> None:
+        account.letters += letter.text
+        account.pay(1)
+
+    return await store.change(Account, account_id, keep, LettersView.of)
+
+
+@router.post("/accounts/all/close")
+async def close_all(_: Anyone, store: StoreDep) -> list[AccountView]:
+    """A request that no single document answers."""
+
+    async def close() -> list[AccountView]:
+        open_ = await store.select(Account, {"balance": {"$gt": 0}}, sort=[("_id", 1)])
+        return [
+            await store.change(Account, account.id, lambda a: a.pay(-a.balance), AccountView.of)
+            for account in open_
+        ]
+
+    return await store.once(close)
 
 
 @router.get("/accounts/{account_id}")

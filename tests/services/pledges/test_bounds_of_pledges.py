@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pledges_town import Town, problem
 
 from services.pledges.domain.campaign import MOST_TEXTS, Campaign
 from services.pledges.domain.chain import COVERAGE_STEPS, HOUSEHOLD_STEPS, Chain
@@ -56,6 +57,7 @@ def test_of_the_codes_sent_for_a_form_as_many_are_remembered_as_the_limits_look_
         division="330802005001",
         signer="s",
         phone_key="k",
+        form_number=1,
         identities=["a", "b"],
         role=SignerRole.HOSTESS,
         members=3,
@@ -71,3 +73,21 @@ def test_of_the_codes_sent_for_a_form_as_many_are_remembered_as_the_limits_look_
         pledge.check_bounds()
     assert (sent, refused) == (50, 190)  # five a day for ten days
     assert len(pledge.code_times) == CODES_KNOWN
+
+
+async def test_a_campaign_that_is_changed_all_day_with_keys_goes_on_until_its_texts_are_full(
+    town: Town,
+) -> None:
+    """After 51 texts of 4,000 characters, each with a key, every change of it was refused for a day."""
+    campaign = await town.campaign()
+    path, text = f"/campaigns/{campaign}/texts", "诺" * 3990
+    answers = [await town.post(path, {"text": f"{text}{n}"}, key=f"k{n}") for n in range(MOST_TEXTS - 1)]
+    assert {answer.status_code for answer in answers} == {201}
+    refused = await town.post(path, {"text": text}, key="one-more")
+    assert (refused.status_code, problem(refused)) == (409, "full")
+    assert (refused.json()["what"], refused.json()["most"]) == ("texts", MOST_TEXTS)
+    again = await town.post(path, {"text": f"{text}0"}, key="k0")
+    assert (again.status_code, again.json()) == (201, answers[0].json())
+    late = await town.post(path, {"text": f"{text}90"}, key="k90")  # all texts: too large to be kept
+    assert (late.status_code, problem(late), late.json()["done"]) == (409, "answer-not-kept", 201)
+    assert (await town.get(f"/campaigns/{campaign}"))["text_version"] == MOST_TEXTS

@@ -123,8 +123,8 @@ async def test_an_answer_is_repeated_for_its_own_caller_only(desk: Desk) -> None
     forged = desk.headers(Who.PATIENT)["Authorization"].rpartition(".")[0] + ".c2lnbmVkIGJ5IG5vYm9keQ"
     answer = await desk.http.post(f"/referrals{path}", json=body, headers=key | {"Authorization": forged})
     assert (nobody.status_code, answer.status_code) == (401, 401)
-    taken = await desk.post(Who.COORDINATOR, path, body, **key)
-    assert (taken.status_code, problem(taken)) == (422, "idempotency-key-reused")
+    hers = await desk.post(Who.COORDINATOR, path, body, **key)  # a key of her own: she is told what is
+    assert (hers.status_code, problem(hers)) == (409, "illegal-move")
 
 
 # ── readings ─────────────────────────────────────────────────────────────────────────────────────────
