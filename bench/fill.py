@@ -43,7 +43,7 @@ async def _signed(vault: Vault, campaign: Campaign, form: dict[str, Any]) -> Ple
     keys = keys_of(vault.blind_index, form["community"], form["door"], form["phone"], form["name"])
     signer = await vault.new_person()
     fields |= {"signing_key": signing_key(vault.blind_index, SIGNING_KEY), "signer": signer}
-    pledge = Pledge.signed(campaign, keys, now=now(), form_number=1, **fields)
+    pledge = Pledge.signed(campaign, keys, now=now(), **fields)
     pledge.send_code(CODE, vault.blind_index(code_text(pledge.id, CODE)), now())
     return pledge
 

@@ -80,6 +80,7 @@ class Parts:
             data_dir=self.folder,
             command_timeout=20,
             public_requests_per_minute=0,
+            codes_per_minute=0,
         )
 
     @asynccontextmanager

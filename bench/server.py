@@ -17,6 +17,7 @@ from jinguo.issuer import PATH, LocalIssuer
 from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
+from shared.allowances import Allowances
 from shared.documents import Document
 from shared.edge import front
 from shared.host import Host, serve
@@ -84,6 +85,7 @@ def _routes(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await vault.open()
+        await rates.prepare()
         for store in made.values():
             await store.prepare(service.documents)
         tasks = [asyncio.create_task(work(store, settings)) for store in made.values()] if work else []
@@ -92,8 +94,9 @@ def _routes(
             task.cancel()
 
     identity = Identity(settings)
-    rates = Rates(client, prefix, settings.public_requests_per_minute, settings.command_timeout)
-    mounts = [Mount(f"/{name}", service.app(store, identity, rates)) for name, store in made.items()]
+    rates = Rates(client, prefix, settings.command_timeout)
+    allowances = Allowances(rates, vault, settings)
+    mounts = [Mount(f"/{name}", service.app(store, identity, allowances)) for name, store in made.items()]
     return front(mounts, lifespan)
 
 

@@ -1,11 +1,10 @@
 """Who may call a route: said beside the route, in its signature.
 
 `caller: Annotated[Caller, may(Role.CITY_OFFICER)]` lets callers with that role in;
-`caller: Annotated[None, anyone("why")]` says that a route is open to the public, and why it may be.
+`_: Annotated[Asking, anyone("why")]` says that a route is open to the public, and why it may be.
 A route without a rule fails a test; `docs/access.md` is written from these rules.
 """
 
-from ipaddress import AddressValueError, IPv6Address, ip_network
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -13,17 +12,15 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared import security_log
 from shared.acting import HEADER, ActingRole, Forbidden, act
+from shared.allowances import Allowances, Asking
 from shared.idempotency import ADMITTED, CALLER
 from shared.identity import Identity, Unauthenticated
 from shared.proofs import check_fresh
-from shared.rates import Rates
 from shared.roles import Account, Bearer, Caller, Role, reaches
 from shared.security_log import Kind
 
 __all__ = ["Account", "Caller", "Forbidden", "MaybeCaller", "Role", "Rule", "anyone", "may", "reaches"]
 
-SYSTEM_SHARE = 1000
-"""Another city system speaks for many: it may ask so many times as often as a person."""
 _bearer = HTTPBearer(auto_error=False, description="JWT of the issuer; locally: `jinguo token`")
 _Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
@@ -81,31 +78,19 @@ MaybeCaller = Annotated[Bearer | None, Depends(_caller_if_any)]
 is wrong."""
 
 
-def _source(request: Request) -> str:
-    """The caller's address; of IPv6 the network, which is what one household or machine has to itself."""
-    address = request.client.host if request.client else ""
-    try:
-        found = IPv6Address(address)
-    except AddressValueError:
-        return address
-    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
-
-
 class _Anyone(Rule):
-    async def __call__(self, request: Request, given: _Given) -> None:
-        await self._count(request, await _caller_if_any(request, given))
-        request.scope[ADMITTED] = True
+    """`costly`: what is asked for costs us money each time, as a message to a phone does."""
 
-    async def _count(self, request: Request, caller: Bearer | None) -> None:
-        rates: Rates = request.app.state.rates
-        if not rates.most:
-            return
-        blind = request.app.state.store.vault.blind_index
-        if caller is None:
-            await rates.check(blind(f"address|{_source(request)}"))
-            return
-        share = SYSTEM_SHARE if caller.callers.keys() == {Role.SYSTEM} else 1
-        await rates.check(blind(f"caller|{caller.id}"), share)
+    def __init__(self, why: str, *, costly: bool) -> None:
+        super().__init__(frozenset(), why)
+        self.costly = costly
+
+    async def __call__(self, request: Request, given: _Given) -> Asking:
+        allowances: Allowances = request.app.state.allowances
+        bearer = await _caller_if_any(request, given)
+        asking = await allowances.asked(request, bearer, costly=self.costly)
+        request.scope[ADMITTED] = True
+        return asking
 
 
 def may(*roles: Role, fresh: bool = False) -> Any:
@@ -117,12 +102,13 @@ def may(*roles: Role, fresh: bool = False) -> Any:
     return Depends((_OneOf if len(roles) > 1 else _Roles)(frozenset(roles), fresh=fresh))
 
 
-def anyone(why: str) -> Any:
+def anyone(why: str, *, costly: bool = False) -> Any:
     """The rule of a route that is open to the public; so often a minute as the settings say.
 
-    Who brings a token is counted by it, others by their address. Raises TooManyRequests.
+    Reading and changing are counted apart, and what is `costly` for itself. Raises TooManyRequests,
+    ProofNeeded.
     """
-    return Depends(_Anyone(frozenset(), why))
+    return Depends(_Anyone(why, costly=costly))
 
 
 def rule_of(route: Any) -> Rule | None:

@@ -61,6 +61,8 @@ class Document(BaseModel):
     bounds: ClassVar[Sequence[tuple[str, int]]] = ()
     """The fields that hold many entries, and how many each may have at most."""
     indexes: ClassVar[Sequence[Index]] = ()
+    former_indexes: ClassVar[Sequence[str]] = ()
+    """Names of indexes that earlier versions made, and whose rule holds no more."""
     person_field: ClassVar[str | None] = None
     flow: ClassVar["Workflow | None"] = None
     """Its moves, where it has a `state` and a `history`."""

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import problems, security_log
+from shared import devices, problems, security_log
 from shared.problems import Problem, render
 from shared.settings import settings
 from shared.telemetry import accepted_traceparent, traced
@@ -80,7 +80,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         traceparent = accepted_traceparent(Headers(scope=scope).get("traceparent"))
-        answer = _Answer(send, traceparent, self.secure or scope["scheme"] == "https", scope["method"])
+        answer = _Answer(scope, send, traceparent, secure=self.secure or scope["scheme"] == "https")
         if answer.without_body:
             scope = {**scope, "method": "GET"}
         with traced(traceparent), security_log.serving(scope):
@@ -99,13 +99,14 @@ class Edge:
 class _Answer:
     """One answer on its way out."""
 
-    __slots__ = ("_secure", "_send", "_traceparent", "complete", "started", "without_body")
+    __slots__ = ("_scope", "_secure", "_send", "_traceparent", "complete", "started", "without_body")
 
-    def __init__(self, send: Send, traceparent: str, secure: bool, method: str) -> None:
+    def __init__(self, scope: Scope, send: Send, traceparent: str, *, secure: bool) -> None:
+        self._scope = scope
         self._send = send
         self._traceparent = traceparent
         self._secure = secure
-        self.without_body = method == "HEAD"
+        self.without_body = scope["method"] == "HEAD"
         self.started = self.complete = False
 
     async def send(self, message: Message) -> None:
@@ -120,6 +121,8 @@ class _Answer:
         theirs = message.get("headers", ())
         ours = _ours(theirs, secure=self._secure)
         message["headers"] = [*theirs, (b"traceparent", self._traceparent.encode()), *ours]
+        if cookie := self._scope.get(devices.SCOPE):
+            message["headers"].append((b"set-cookie", cookie.encode()))
         await self._send(message)
         if self.without_body:  # at once: who streams is told that nobody listens any more, and ends
             self.complete = True

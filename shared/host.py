@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from shared import security_log
+from shared.allowances import Allowances
 from shared.archive import Archives
 from shared.clock import now
 from shared.consumers.retries import Retries
@@ -78,8 +79,8 @@ class Host:
         prefix = settings.database_prefix
         self.vault = Vault(self.client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
         self.identity = Identity(self.settings)
-        most, timeout = settings.public_requests_per_minute, settings.command_timeout
-        self.rates = Rates(self.client, prefix, most, timeout)
+        self.rates = Rates(self.client, prefix, settings.command_timeout)
+        self.allowances = Allowances(self.rates, self.vault, settings)
         self.archives = Archives(self.client, prefix)
         self.log = make_log(settings, self.archives, self.instance, alone=alone)
         self.stores = {
@@ -109,7 +110,7 @@ class Host:
         return front(routes, self._lifespan)
 
     def _app_of(self, service: Service) -> FastAPI:
-        return service.app(self.stores[service.name], self.identity, self.rates)
+        return service.app(self.stores[service.name], self.identity, self.allowances)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

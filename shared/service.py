@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, Header, Request
 from starlette.middleware import Middleware
 
 from shared import problems
+from shared.allowances import Allowances
 from shared.consumers.declare import Consumer
 from shared.deadlines import Closing, Deadline
 from shared.documents import Document
@@ -15,7 +16,6 @@ from shared.idempotency import IdempotentPosts, proof_headers
 from shared.identity import Identity
 from shared.middleware import BodyLimit
 from shared.pages import Pages
-from shared.rates import Rates
 from shared.reach import check_reach
 from shared.store.store import Store
 from shared.strict import Router
@@ -68,7 +68,7 @@ class Service:
             if model.flow and model.flow.ending and not ended:
                 raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
 
-    def app(self, store: Store, identity: Identity, rates: Rates) -> FastAPI:
+    def app(self, store: Store, identity: Identity, allowances: Allowances) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`. Raises ValueError: see `check_reach`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
@@ -90,7 +90,7 @@ class Service:
         )
         app.state.store = store
         app.state.identity = identity
-        app.state.rates = rates
+        app.state.allowances = allowances
         problems.install(app)
         for router in self.routers:
             for route in router.routes:

@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = "/run/secrets" if Path("/run/secrets").is_dir() else None
 """Where a container finds its secrets: a file `jinguo_kafka_password` is that setting."""
+
+
+class NetworkAllowance(BaseModel):
+    """What all who come from one network may do in a minute: a hall, a school, a carrier."""
+
+    reading: int
+    writing: int
+    costly: int
 
 
 class Settings(BaseSettings):
@@ -44,8 +52,23 @@ class Settings(BaseSettings):
     """A command or query that takes longer answers 503."""
     relay_lease: float = 3.0
     """How long a relay may be silent before another replica takes over."""
-    public_requests_per_minute: int = 300
-    """What one address, or one caller with a token, may ask of the open routes; 0: no limit."""
+    public_requests_per_minute: int = 600
+    """What one address without our cookie, one device with it, or one caller with a token may read of the
+    open routes. 0: nothing is counted by address, device or caller."""
+    public_writes_per_minute: int = 120
+    """What they may change there."""
+    public_codes_per_minute: int = 30
+    """How often they may have a code sent; an address beyond it by a proof of work (shared/allowances.py)."""
+    networks: dict[str, NetworkAllowance] = {}
+    """Networks with limits of their own, as JSON: `{"203.0.113.0/24": {"reading": 6000, "writing": 3000,
+    "costly": 1000}}`. Which proxy may say what the address is, is told to uvicorn (`FORWARDED_ALLOW_IPS`)."""
+    codes_per_minute: int = 600
+    """Codes of one campaign, and of the city, before each further one takes a proof of work; 20 times as many
+    in an hour, 100 times in a day. Of callers without a token. 0: no brake."""
+    proof_of_work: bool = False
+    """Every code takes a proof of work, however few are sent."""
+    proof_of_work_tries: int = 5000
+    """How many tries solve a challenge, on average: about a second on a phone."""
     production: bool = False
     """What is for trying things out only is refused then: the local issuer, the page of messages sent."""
     oidc_issuer: str | None = None

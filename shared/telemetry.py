@@ -46,6 +46,7 @@ FOREIGN = Counter(
 PARKED = Gauge("jinguo_parked_events", "Events parked", ["group"])
 DEADLINES = Counter("jinguo_deadlines_total", "Deadlines acted upon, or failed", ["service", "outcome"])
 HANDLER_TIME = Histogram("jinguo_batch_seconds", "From a batch's arrival to its commit", ["group"])
+PROOFS = Counter("jinguo_proofs_demanded_total", "Requests that were asked for a proof of work", ["brake"])
 LOOP_LAG = Gauge("jinguo_event_loop_lag_seconds", "How late the event loop woke up last")
 
 

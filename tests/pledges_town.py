@@ -5,7 +5,7 @@ import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from uuid import uuid4
 
 import httpx
 import orjson
+import structlog
 from issuing import Issuing
 
 from services.pledges.app import service
 from shared.clock import now
 from shared.contracts.pledges import PledgeCodeIssued
+from shared.days import SHANGHAI
 from shared.divisions import communities
 from shared.host import Host
 from shared.settings import Settings
@@ -48,6 +50,12 @@ def a_form(**changes: Any) -> dict[str, Any]:
 def a_name(number: int) -> str:
     """Another name for each number."""
     return f"王{chr(ord('一') + number)}"
+
+
+def until_next(window: timedelta) -> timedelta:
+    """How far to move the clock for the next window of counts to begin; days are those of Shanghai."""
+    since = datetime(2000, 1, 1, tzinfo=SHANGHAI)
+    return window - (now() - since) % window
 
 
 def problem(answer: httpx.Response) -> str:
@@ -144,6 +152,10 @@ async def running_town(
     mongodb_uri: str, folder: Path, issuer: Issuing, **changes: Any
 ) -> AsyncIterator[Town]:
     """The service on a real database of its own. Its caller is an officer of the city, unless a test says."""
+    # As in production. By default a traceback is drawn with every local: seconds of the loop's time.
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
     prefix = f"t{uuid4().hex[:12]}"
     settings = Settings(
         mongodb_uri=mongodb_uri,
@@ -165,6 +177,7 @@ async def running_town(
         for name in ("pledges", "log", "vault", "rates"):
             await host.client.drop_database(f"{prefix}_{name}")
         await host.stop()
+        structlog.reset_defaults()
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:

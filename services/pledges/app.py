@@ -1,6 +1,6 @@
 """How the service is wired."""
 
-from shared import persons
+from shared import challenges, persons
 from shared.deadlines import Closing, Deadline
 from shared.service import Projection, Service
 from shared.turns import Turn
@@ -37,7 +37,7 @@ routes = (
 service = Service(
     name="pledges",
     title="公筷公勺进家庭",
-    routers=[*(module.router for module in routes), persons.router(personal_data)],
+    routers=[*(module.router for module in routes), challenges.router, persons.router(personal_data)],
     documents=[
         *(Pledge, CheckIn, Photo, Campaign, Chain),
         *(Team, Member, Talk, Observation, MemberClaim, Turn),

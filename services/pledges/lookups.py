@@ -8,12 +8,10 @@ from weakref import WeakKeyDictionary, proxy
 from cachetools import TTLCache
 
 from shared.clock import now
-from shared.store.driver import Bson
-from shared.store.grouping import Grouped
 from shared.store.store import Store
 
 from .domain.campaign import Campaign
-from .domain.fraud import SUSTAINED, Forms, HoldReason, ListEntry, ListKind
+from .domain.fraud import HoldReason, ListEntry, ListKind
 from .domain.invalidation import IN_FORCE, Condition, Invalidation
 from .domain.pledge import Pledge
 
@@ -33,8 +31,8 @@ class Lookups:
     def __init__(self, store: Store) -> None:
         self._store: Store = proxy(store)
         self._cache: TTLCache[str, asyncio.Task[Any]] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
-        self._forms: Grouped[str, Forms] = Grouped(self._forms_of, store.timeout)
         self._locks = [asyncio.Lock() for _ in range(STRIPES)]
+        self._phones = [asyncio.Lock() for _ in range(STRIPES)]
 
     @classmethod
     def of(cls, store: Store) -> "Lookups":
@@ -94,22 +92,6 @@ class Lookups:
         self._cache.pop(_LISTS, None)
         self._cache.pop(_IN_FORCE, None)
 
-    async def earlier_forms(self, phone_key: str) -> Forms:
-        """The forms of a phone so far."""
-        return await self._forms(phone_key)
-
-    async def _forms_of(self, phone_keys: list[str]) -> list[Forms | Exception]:
-        recent = {"$gt": ["$created_at", now() - SUSTAINED.within]}
-        group: Bson = {
-            "_id": "$phone_key",
-            "last": {"$max": "$form_number"},
-            "times": {"$push": {"$cond": [recent, "$created_at", "$$REMOVE"]}},
-        }
-        match = {"phone_key": {"$in": phone_keys}}
-        rows = await self._store.aggregate(Pledge, [{"$match": match}, {"$group": group}])
-        found = {row["_id"]: Forms(row["last"], row["times"]) for row in rows}
-        return [found.get(key, Forms()) for key in phone_keys]
-
     async def _cached(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` answered within the last second; requests that come together ask once."""
         reading: asyncio.Task[T] | None = self._cache.get(key)
@@ -123,6 +105,10 @@ class Lookups:
         It holds within this process and only saves work; what must hold everywhere is in the documents.
         """
         return self._locks[hash(key) % STRIPES]
+
+    def alone_with(self, phone_key: str) -> asyncio.Lock:
+        """The same for a phone; of other locks, so that it may be taken while one of those is held."""
+        return self._phones[hash(phone_key) % STRIPES]
 
 
 _known: WeakKeyDictionary[Store, Lookups] = WeakKeyDictionary()

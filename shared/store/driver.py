@@ -85,8 +85,14 @@ __all__ = [
     "guarded",
     "in_transaction",
     "is_transient",
+    "quick",
     "transaction",
 ]
+
+
+def quick(collection: Collection) -> Collection:
+    """Written on the primary only, not journaled: for what may be lost when it dies."""
+    return collection.with_options(write_concern=WriteConcern(w=1, j=False))
 
 
 def connect(uri: str) -> Client:

@@ -32,6 +32,7 @@ from shared.store.driver import (
     Collection,
     Database,
     DuplicateKeyError,
+    OperationFailure,
     Session,
     away,
     guarded,
@@ -47,6 +48,7 @@ D = TypeVar("D", bound=Document)
 A = TypeVar("A", bound=BaseModel | Problem)
 T = TypeVar("T")
 
+INDEX_NOT_FOUND = 27
 ATTEMPTS = 12
 """How often a change is tried while somebody else is faster."""
 _PENDING = Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}})
@@ -82,6 +84,8 @@ class Store:
         for model in models:
             for index in (_PENDING, *INDEXES, *model.indexes):
                 await create_index(self.collection(model), index)
+            for name in model.former_indexes:
+                await drop_index(self.collection(model), name)
 
     def collection(self, model: type[Document]) -> Collection:
         """The collection behind a document class, for named queries."""
@@ -350,6 +354,15 @@ async def repeated(work: Callable[[], Awaitable[T]], *taken: str) -> T:
                 raise
         await asyncio.sleep(random.random() * 0.01 * attempt)  # whoever we met has to finish first
     raise VersionConflict
+
+
+async def drop_index(collection: Collection, name: str) -> None:
+    """Drop an index of former times, unless it is gone."""
+    try:
+        await collection.drop_index(name)
+    except OperationFailure as error:
+        if error.code != INDEX_NOT_FOUND:
+            raise
 
 
 async def create_index(collection: Collection, index: Index) -> None:

@@ -20,7 +20,7 @@ from shared.documents import Document
 from shared.events import Event
 from shared.service import Service
 from shared.store.store import Store
-from shared.workflow import Move, Transition, Workflow
+from shared.workflow import History, Move, Workflow
 
 HOUR = timedelta(hours=1)
 
@@ -199,7 +199,7 @@ class Entry(Document):
     early: bool = False
     broken: bool = False
     state: EntryState = EntryState.WAITING
-    history: list[Transition] = Field(default_factory=list)
+    history: History = Field(default_factory=list)
 
     def lapse(self, at: datetime) -> None:
         if self.broken:
@@ -218,7 +218,7 @@ def test_a_service_whose_documents_would_hang_is_refused() -> None:
 
     class Unsaid(Document):
         collection: ClassVar[str] = "unsaid"
-        history: list[Transition] = Field(default_factory=list)
+        history: History = Field(default_factory=list)
 
     with pytest.raises(TypeError, match="does not name its flow"):
         Service("ledger", "账本", documents=[Unsaid])
@@ -246,7 +246,8 @@ async def test_when_a_window_ends_all_that_waits_in_it_ends_once(
     for name in names:
         await store.commit(Entry(id=name, edition_id="past"))
     await store.commit(Entry(id="other", edition_id="to-come"))
-    assert await close(*replicas) >= len(names) + 1
+    # Who meets another at work leaves the window to the next look.
+    assert await close(*replicas) + await close(*replicas) == len(names) + 1
     assert await lapsed(store) == names
     assert (await store.load(Edition, "past")).ends_at is None
     assert await close(*replicas) == 0

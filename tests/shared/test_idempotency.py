@@ -145,7 +145,7 @@ async def test_who_is_not_let_in_makes_us_look_nothing_up(
 
     monkeypatch.setattr(Store, "find_answer", seen)
     host = await plain_hosts.prepare()
-    host.rates.most = 3
+    host.allowances.limit(reading=2, writing=2, costly=2)  # of the address, then of the device
     transport = httpx.ASGITransport(app=host.app(), client=("192.0.2.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://toy/ledger") as limited:
         key = {"Idempotency-Key": "k1"}

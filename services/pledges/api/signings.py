@@ -9,7 +9,7 @@ from fastapi import Response
 from pydantic import Field
 
 from services.pledges import queries
-from services.pledges.domain.fraud import holds
+from services.pledges.codes import paying_for_code
 from services.pledges.domain.identity import keys_of, signing_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
 from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
@@ -24,15 +24,25 @@ from shared.divisions import CommunityCode
 from shared.doors import Door
 from shared.names import Name
 from shared.persons import erase_keys
-from shared.problems import AlreadyExists, TooManyRequests, VersionConflict
+from shared.problems import AlreadyExists, VersionConflict
 from shared.service import IfMatch, StoreDep
-from shared.store.store import Store, repeated
+from shared.store.store import Store
 from shared.strict import Body, Router
 from shared.text import Code, Phone
 from shared.views import Consent, tagged
 from shared.workflow import Actor
 
-from .callers import ChosenKey, FreshlyProven, Holder, OwnAccount, Proof, Proven, Signer, held_pledge
+from .callers import (
+    ChosenKey,
+    FreshlyProven,
+    Holder,
+    HolderOfCode,
+    Proof,
+    Proven,
+    Signer,
+    Signing,
+    held_pledge,
+)
 from .views import PledgeView, certificate_url
 
 router = Router(tags=["signings"])
@@ -70,33 +80,18 @@ class Withdrawal(Body):
 
 @router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")
 async def sign(
-    campaign_id: str,
-    form: Form,
-    _: Signer,
-    store: StoreDep,
-    response: Response,
-    chosen: ChosenKey,
-    account: OwnAccount,
+    campaign_id: str, form: Form, asking: Signing, store: StoreDep, response: Response, chosen: ChosenKey
 ) -> PledgeView:
-    lookups, blind = Lookups.of(store), store.vault.blind_index
-    campaign = await lookups.campaign_showing(campaign_id, form.text_version)
+    campaign = await Lookups.of(store).campaign_showing(campaign_id, form.text_version)
+    blind = store.vault.blind_index
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
-    given = form.model_dump(exclude={"community", "consent"})
-    given |= {"community": form.community, "signing_key": signing_key(blind, chosen)}
-    given |= {"signer": await store.vault.new_person(), "account_key": account}
-
-    async def once() -> PledgeView:
-        at, earlier = now(), await lookups.earlier_forms(keys.phone)
-        held = holds(await lookups.listed(keys.phone), earlier.times, at)
-        pledge = Pledge.signed(campaign, keys, now=at, form_number=earlier.last + 1, held=held, **given)
+    given = form.model_dump(exclude={"consent"})
+    given |= {"signing_key": signing_key(blind, chosen), "signer": await store.vault.new_person()}
+    pledge = Pledge.signed(campaign, keys, now=now(), **given)
+    async with paying_for_code(store, asking, keys.phone, campaign_id, form.community) as reasons:
+        pledge.hold(reasons)
         _send_code(store, pledge)
-        return await store.commit(pledge, PledgeView.of)
-
-    async with lookups.alone(keys.phone):
-        try:  # another replica may take the next number of the phone
-            return tagged(response, await repeated(once, "forms"))
-        except VersionConflict:
-            raise TooManyRequests(1, "该手机号提交过于频繁 / Too many forms from this phone") from None
+        return tagged(response, await store.commit(pledge, PledgeView.of))
 
 
 def _send_code(store: Store, pledge: Pledge) -> None:
@@ -112,7 +107,7 @@ async def read(pledge_id: str, _: Signer, store: StoreDep, response: Response) -
 @router.post("/signings/{pledge_id}/code", summary="重发验证码 / Send another code")
 async def resend_code(
     pledge_id: str,
-    _: Holder,
+    asking: HolderOfCode,
     proof: Proven,
     store: StoreDep,
     response: Response,
@@ -122,9 +117,12 @@ async def resend_code(
     async with lookups.alone(pledge_id):
         pledge = await held_pledge(store, proof, pledge_id, if_match)
         await lookups.check_open(pledge.campaign_id)
-        await store.unseal(pledge)
-        _send_code(store, pledge)
-        return tagged(response, await store.commit(pledge, PledgeView.of))
+        pledge.check_code_may_be_sent(now())
+        about = pledge.phone_key, pledge.campaign_id, pledge.division
+        async with paying_for_code(store, asking, *about):
+            await store.unseal(pledge)
+            _send_code(store, pledge)
+            return tagged(response, await store.commit(pledge, PledgeView.of))
 
 
 @router.post("/signings/{pledge_id}/verify", summary="核对验证码并计入接龙 / Prove the phone and be counted")
@@ -146,7 +144,7 @@ async def verify(
         if pledge.held:
             pledge.verify(now())
             return tagged(response, await store.commit(pledge, PledgeView.of))
-        proofs = (proof, Proof("", pledge.phone_key, "", proof.since))  # the phone was proven just now
+        proofs = (proof, Proof("", pledge.phone_key, proof.since))  # the phone was proven just now
         return tagged(response, await count(store, pledge, lambda other: _is_held(other, proofs)))
 
 

@@ -1,29 +1,24 @@
-"""Against fraud: limits per phone, and lists of phones that are trusted or looked at first."""
+"""Against fraud: lists of phones that are trusted or looked at first, and why a pledge is held."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from shared.contracts.pledges import PhoneListed
-from shared.days import local_day
 from shared.documents import Document, Index
-from shared.problems import TooManyRequests
 from shared.roles import Role
 from shared.workflow import Actor
 
-from .limits import Limit
 from .reasons import Why
 
-BURST = Limit(5, timedelta(minutes=10))
-"""Forms per phone: a family at one table, not a script."""
-SUSTAINED = Limit(20, timedelta(days=1))
 HELD_FROM = 10
-"""From so many forms of one phone on one day on, a reviewer looks before one counts."""
+"""After so many codes to one phone on one day a reviewer looks before another form of it counts."""
 
 
 class ListKind(StrEnum):
-    """`allow`: no limits (a community worker's phone). `block`: a reviewer looks at every pledge."""
+    """`allow`: no limits for who proves that the phone is theirs, or works where its household lives.
+    `block`: a reviewer looks at every pledge."""
 
     ALLOW = "allow"
     BLOCK = "block"
@@ -63,22 +58,3 @@ class ListEntry(Document):
         self.kind, self.reason, self.at, self.revoked_at = kind, reason, now, None
         self.by, self.role = by
         self.record(PhoneListed(entry_id=self.id, kind=kind))
-
-
-class Forms(NamedTuple):
-    """The forms of a phone so far."""
-
-    last: int = 0
-    """The number of the last one."""
-    times: Sequence[datetime] = ()
-    """When they came, as far back as the limits look."""
-
-
-def holds(listed: ListKind | None, earlier: Sequence[datetime], now: datetime) -> list[HoldReason]:
-    """Why one more form of a phone must be held. `earlier`: when its forms came. Raises TooManyRequests."""
-    if listed is ListKind.ALLOW:
-        return []
-    if wait := max(BURST.wait(earlier, now), SUSTAINED.wait(earlier, now)):
-        raise TooManyRequests(wait, "该手机号提交过于频繁 / Too many forms from this phone")
-    today = sum(local_day(time) == local_day(now) for time in earlier)
-    return [HoldReason.SUSTAINED] if today >= HELD_FROM else []

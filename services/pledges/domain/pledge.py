@@ -89,6 +89,7 @@ class Pledge(Document):
     collection: ClassVar[str] = "pledges"
     person_field: ClassVar[str | None] = "signer"
     flow: ClassVar[Workflow | None] = PLEDGE
+    former_indexes: ClassVar[Sequence[str]] = ("forms",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("numbers", [("chain_id", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
         Index(
@@ -97,9 +98,8 @@ class Pledge(Document):
             unique=True,
             where={"state": "counted"},
         ),
-        Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
         Index("certificates", [("token", 1)], unique=True, where={"token": {"$gt": ""}}),
-        Index("forms", [("phone_key", 1), ("form_number", 1)], unique=True),
+        Index("phones", [("phone_key", 1)]),
         Index("invalidations", [("invalidation", 1)], where={"invalidation": {"$gt": ""}}),
         Index("reviews", [("created_at", 1)], where={"state": "verified"}),
     )
@@ -116,12 +116,6 @@ class Pledge(Document):
     phone_key: str
     signing_key: str = ""
     """The keyed hash of what the signer chose to be known by; empty once they were erased."""
-    account_key: str = ""
-    """The keyed hash of the account that handed the form in; empty where it came without one, or from staff,
-    and once they were erased."""
-    form_number: int
-    """Counts the forms of one phone. Two that come at the same instant cannot have the same number, on
-    any number of replicas, so that the second is held against the limits with the first."""
     identities: Annotated[list[str], Most(4)]
     role: SignerRole
     members: int
@@ -168,14 +162,18 @@ class Pledge(Document):
             **given,
         )
 
+    def check_code_may_be_sent(self, now: datetime) -> None:
+        """Raises IllegalMove, TooManyRequests."""
+        PLEDGE.check(self, "verify")
+        if wait := max(limit.wait(self.code_times, now) for limit in RESEND):
+            raise TooManyRequests(wait, "验证码发送过于频繁 / A code was just sent")
+
     def send_code(self, code: str, code_key: str, now: datetime) -> None:
         """Have a code sent; it replaces the one before. Raises IllegalMove, TooManyRequests.
 
         Name and phone must be open: they travel sealed in the event.
         """
-        PLEDGE.check(self, "verify")
-        if wait := max(limit.wait(self.code_times, now) for limit in RESEND):
-            raise TooManyRequests(wait, "验证码发送过于频繁 / A code was just sent")
+        self.check_code_may_be_sent(now)
         self.code_key, self.wrong_codes = code_key, 0
         self.code_times = [*self.code_times, now][-CODES_KNOWN:]
         self.record(
@@ -188,7 +186,6 @@ class Pledge(Document):
                 name=self.name,
                 phone=self.phone,
                 code=code,
-                account=self.account_key or None,
             )
         )
 
@@ -289,21 +286,17 @@ class Pledge(Document):
         """When the phone's code was brought; None while nobody has."""
         return next((step.at for step in self.history if step.move == "verify"), None)
 
-    def is_held_by(self, signing_key: str, phone_key: str, account_key: str, since: datetime) -> bool:
-        """Whether one of them proves who signed; the phone only if it was proven after `since`, or the form
-        that nobody has proven yet was handed in after it.
+    def is_held_by(self, signing_key: str, phone_key: str, since: datetime) -> bool:
+        """Whether either proves who signed; the phone only if it was proven after `since`, or the form that
+        nobody has proven yet was handed in after it.
         """
         trusted = phone_key if (self.phone_proven_at or self.created_at) > since else ""
-        known = [
-            (self.signing_key, signing_key),
-            (self.phone_key, trusted),
-            (self.account_key, account_key),
-        ]
+        known = [(self.signing_key, signing_key), (self.phone_key, trusted)]
         return any(given and hmac.compare_digest(kept, given) for kept, given in known)
 
-    def check_holder(self, signing_key: str, phone_key: str, account_key: str, since: datetime) -> None:
+    def check_holder(self, signing_key: str, phone_key: str, since: datetime) -> None:
         """As `is_held_by`. Raises NotTheSigner."""
-        if not self.is_held_by(signing_key, phone_key, account_key, since):
+        if not self.is_held_by(signing_key, phone_key, since):
             raise NotTheSigner()
 
     def forget(self, now: datetime) -> None:
@@ -315,8 +308,7 @@ class Pledge(Document):
             return
         if "withdraw" in PLEDGE.legal(self.state):
             self.withdraw(now, Why.ERASURE)
-        self.phone_key, self.identities = f"erased|{self.id}", []
-        self.signing_key = self.account_key = ""
+        self.phone_key, self.signing_key, self.identities = f"erased|{self.id}", "", []
         self.record(
             SignerErased(
                 division=self.division,

@@ -57,7 +57,6 @@ def test_of_the_codes_sent_for_a_form_as_many_are_remembered_as_the_limits_look_
         division="330802005001",
         signer="s",
         phone_key="k",
-        form_number=1,
         identities=["a", "b"],
         role=SignerRole.HOSTESS,
         members=3,

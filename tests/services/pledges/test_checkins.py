@@ -28,7 +28,6 @@ def a_pledge() -> Pledge:
         division=COMMUNITY,
         signer="s",
         phone_key="k",
-        form_number=1,
         identities=["i"],
         role=SignerRole.HOSTESS,
         members=3,

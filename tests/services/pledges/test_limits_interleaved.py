@@ -14,12 +14,13 @@ from typing import ClassVar
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from pledges_town import a_form, a_name, problem
+from pledges_town import a_form, a_name, problem, until_next
 from replicas import Act, Replicas, play
 
-from services.pledges.domain.fraud import BURST, SUSTAINED
+from services.pledges.codes import HERE
 from services.pledges.domain.limits import Limit
 from services.pledges.domain.pledge import CODE_MINUTES, RESEND, WRONG_CODES, Pledge
+from shared import rates
 from shared.clock import moved, now
 from shared.store.driver import Bson
 
@@ -40,6 +41,7 @@ class Forms(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ExitStack()
+        self.clock.enter_context(moved(until_next(timedelta(days=1))))
         self.phones = [str(next(_phones)) for _ in range(PHONES)]
         self.phone_of: dict[str, str] = {}
 
@@ -60,7 +62,7 @@ class Forms(RuleBasedStateMachine):
         handed_in=st.lists(st.tuples(st.integers(0, PHONES - 1), st.integers(0, 4)), min_size=3, max_size=9)
     )
     def forms_are_handed_in(self, handed_in: list[tuple[int, int]]) -> None:
-        times, at = self.form_times(), now()
+        times, at = self.code_times(), now()
         path = f"/campaigns/{self.campaign}/pledges"
         forms = [
             (number % 2, a_form(phone=self.phones[phone], name=a_name(next(_names))), after)
@@ -75,17 +77,18 @@ class Forms(RuleBasedStateMachine):
             else:
                 assert problem(answer) == "too-many-requests"
         for phone, asked in Counter(form["phone"] for _, form, _ in forms).items():
-            assert taken[phone] == min(asked, room((BURST, SUSTAINED), times[phone], at))
+            assert taken[phone] == min(asked, room_in_windows(times[phone], at))
 
     @invariant()
-    def no_phone_hands_in_more_forms_than_its_limits(self) -> None:
-        for times in self.form_times().values():
-            assert within((BURST, SUSTAINED), times)
+    def no_phone_gets_more_codes_than_its_limits(self) -> None:
+        for times in self.code_times().values():
+            for limit in HERE:
+                assert all(many <= limit.most for many in Counter(windows(times, limit)).values())
 
-    def form_times(self) -> dict[str, list[datetime]]:
+    def code_times(self) -> dict[str, list[datetime]]:
         times = defaultdict(list)
         for pledge, row in self.rows().items():
-            times[self.phone_of[pledge]].append(row["created_at"])
+            times[self.phone_of[pledge]] += row["code_times"]
         return times
 
     # ── codes ────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +100,7 @@ class Forms(RuleBasedStateMachine):
     )
     def codes_are_asked_for(self, minutes: int, asking: list[tuple[int, tuple[int, int]]]) -> None:
         self.time_passes(timedelta(seconds=61 * minutes))
-        rows, at = self.rows(), now()
+        rows, times, at = self.rows(), self.code_times(), now()
         pledges = [self.one(pick % 5) for pick, _ in asking]  # several callers ask for the same
         acts = [
             Act(replica, f"/signings/{pledge}/code", None, after)
@@ -106,10 +109,13 @@ class Forms(RuleBasedStateMachine):
         sent = Counter[str]()
         for pledge, answer in zip(pledges, self.all_at_once(acts), strict=True):
             sent[pledge] += answer.is_success
+        asked_for = Counter(self.phone_of[pledge] for pledge in pledges)
         for pledge, asked in Counter(pledges).items():
-            row = rows[pledge]
+            row, phone = rows[pledge], self.phone_of[pledge]
             may = room(RESEND, row["code_times"], at) if row["state"] == "pending" else 0
-            assert sent[pledge] == min(asked, may)
+            assert sent[pledge] <= min(asked, may)
+            if asked_for[phone] <= room_in_windows(times[phone], at):
+                assert sent[pledge] == min(asked, may)
 
     @invariant()
     def no_form_is_sent_more_codes_than_its_limits(self) -> None:
@@ -174,6 +180,16 @@ def within(limits: Sequence[Limit], times: list[datetime]) -> bool:
 def room(limits: Sequence[Limit], times: list[datetime], at: datetime) -> int:
     """How often it may happen at an instant, by all limits."""
     return min(limit.most - sum(time > at - limit.within for time in times) for limit in limits)
+
+
+def windows(times: Sequence[datetime], limit: rates.Limit) -> list[int]:
+    """In which window of a limit each instant lies: those of a day are days of Shanghai."""
+    return [int((time.timestamp() + rates.SHANGHAI) // limit.seconds) for time in times]
+
+
+def room_in_windows(times: Sequence[datetime], at: datetime) -> int:
+    """How many more codes a phone may get of one caller, in the windows of an instant."""
+    return min(limit.most - windows(times, limit).count(*windows([at], limit)) for limit in HERE)
 
 
 def good(row: Bson, at: datetime) -> bool:

@@ -1,0 +1,42 @@
+"""Indexes of a collection follow its document: new ones are made, former ones dropped."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from toy_hosts import Hosts, toy_settings
+
+from shared.documents import Document, Index
+from shared.problems import AlreadyExists
+from shared.service import Service
+
+
+class Before(Document):
+    collection: ClassVar[str] = "things"
+    indexes: ClassVar[Sequence[Index]] = (Index("kinds", [("kind", 1)], unique=True),)
+    kind: str
+
+
+class After(Document):
+    """There may be several of a kind now."""
+
+    collection: ClassVar[str] = "things"
+    indexes: ClassVar[Sequence[Index]] = (Index("of_a_kind", [("kind", 1)]),)
+    former_indexes: ClassVar[Sequence[str]] = ("kinds",)
+    kind: str
+
+
+async def test_a_rule_that_an_index_kept_holds_no_more_once_it_is_dropped(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    made = Hosts(toy_settings(mongodb_uri, None, tmp_path))
+    store = (await made.prepare(Service("ledger", "账本", documents=[Before]))).stores["ledger"]
+    await store.commit(Before(kind="a"))
+    with pytest.raises(AlreadyExists):
+        await store.commit(Before(kind="a"))
+    for _ in range(2):  # the second time it is gone already
+        await store.prepare([After])
+        await store.commit(After(kind="a"))
+    assert "kinds" not in await store.collection(After).index_information()
+    await made.close()
