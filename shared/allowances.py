@@ -32,6 +32,10 @@ FREE_HOUR, FREE_DAY = 4, 10
 IPV6_SHARES = {64: 1, 56: 4, 48: 16}
 """Of IPv6 one line has a /64, a /56 or a /48 to itself: each is counted, and may so many times as much."""
 SAFE = frozenset({"GET", "HEAD"})
+BRAKES = ("address", "campaign", "city", "always")
+"""What may call for a proof of work: each has its metric from the start."""
+for _brake in BRAKES:
+    PROOFS.labels(_brake)
 log = structlog.get_logger()
 
 

@@ -46,7 +46,8 @@ class Limit(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What is counted. `who` is kept until its windows are over: no address, phone or id in clear.
+    """What is counted. `who` is kept until its windows are over: no address, phone or id in clear. Whoever
+    counts one `who` gives it the same limits each time.
 
     `brake`: the name of a limit beyond which nobody is refused; whoever asked decides what it then takes.
     """

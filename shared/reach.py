@@ -30,7 +30,7 @@ class OpenTo(NamedTuple):
 
 
 def open_to_all(why: str) -> OpenTo:
-    """Any division or department may be named here, because of `why`."""
+    """Any division, department or record may be named here, because of `why`."""
     return OpenTo(why)
 
 
@@ -53,7 +53,10 @@ OwnDepartment = Annotated[Department, AfterValidator(_own_department), Own()]
 
 
 class Named(NamedTuple):
-    """A division or department that a route lets callers name. `field`: `body.condition.division`."""
+    """A division or department that a route lets callers name, or a record that may be anybody's.
+
+    `field`: `body.condition.division`.
+    """
 
     field: str
     department: bool
@@ -86,7 +89,7 @@ def _named(path: str, annotation: Any, metadata: Any) -> list[Named]:
         marks += getattr(one, "__metadata__", ())
         types += [inner for inner in get_args(one) if isinstance(inner, type) or get_args(inner)]
     department = Department in types
-    if department or any(isinstance(mark, Place) for mark in marks):
+    if department or any(isinstance(mark, Place | OpenTo) for mark in marks):
         own = any(isinstance(mark, Own) for mark in marks)
         why = next((mark.why for mark in marks if isinstance(mark, OpenTo)), "")
         return [Named(path, department, own, why)]

@@ -55,7 +55,8 @@ def filled(path: str) -> str:
 def test_every_route_states_who_may_call_it() -> None:
     unsaid = [f"{method} {path}" for method, path, rule in ROUTES if rule is None]
     assert unsaid == []
-    assert document().count("\n| ") == len(list(routes())) + 1
+    rows = [line for line in document().splitlines() if line.startswith(("| GET", "| POST", "| PUT"))]
+    assert len(rows) == len(list(routes()))
 
 
 def test_the_committed_document_says_what_the_routes_say() -> None:

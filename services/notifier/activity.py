@@ -71,7 +71,7 @@ def typed(event: type[Event], person: str) -> Reach:
 
     def learn(contact: Contact, found: Any, blind: Blind) -> None:
         if found.phone is not None:  # erased
-            contact.typed(contact_key(blind, found.phone))
+            contact.typed(contact_key(blind, found.phone), found.account)
 
     return Reach(event, person, learn, opens=True, begins=True)
 

@@ -27,20 +27,31 @@ _KEYS = {"phone_key", "identities", "code_key", "signing_key", "account_key"}
 
 
 async def held(store: Store, caller: Caller) -> list[Held]:
-    """What is under the caller's verified phone, while that stands for who proved it by a code; and the
-    places in teams that belong to the account.
+    """What belongs to the account: pledges that it handed in, places in teams that it claimed; and what is
+    under its verified phone, while that stands for who proved it by a code.
     """
     own = {"account_key": {"$eq": account_key(store.vault.blind_index, caller), "$gt": ""}}
     found = [await _of_member(store, member) for member in await store.select(Member, own, limit=MOST)]
-    if (phone := caller.phone) is None:
-        return found
-    key = {"phone_key": phone_key(store.vault.blind_index, phone)}
-    pledges, since = await store.select(Pledge, key, limit=MOST), proven_since()
-    proven = [p for p in pledges if p.phone_proven_at is not None and p.phone_proven_at > since]
-    entries = await store.select(ListEntry, key)
-    struck = await store.select(Invalidation, {"condition.phone_key": key["phone_key"]})
-    found += [await of_pledge(store, pledge) for pledge in proven]
-    found += [_kept("list_entries", entry, "kind") for entry in entries]
+    pledges = {pledge.id: pledge for pledge in await store.select(Pledge, own, limit=MOST)}
+    known: list[Held] = []
+    if caller.phone is not None:
+        key = phone_key(store.vault.blind_index, caller.phone)
+        pledges |= {pledge.id: pledge for pledge in await _proven(store, key)}
+        known = await _against_fraud(store, key)
+    return [*found, *[await of_pledge(store, pledge) for pledge in pledges.values()], *known]
+
+
+async def _proven(store: Store, key: str) -> list[Pledge]:
+    """The pledges whose phone was proven not too long ago."""
+    since = proven_since()
+    found = await store.select(Pledge, {"phone_key": key}, limit=MOST)
+    return [p for p in found if p.phone_proven_at is not None and p.phone_proven_at > since]
+
+
+async def _against_fraud(store: Store, key: str) -> list[Held]:
+    entries = await store.select(ListEntry, {"phone_key": key})
+    struck = await store.select(Invalidation, {"condition.phone_key": key})
+    found = [_kept("list_entries", entry, "kind") for entry in entries]
     return found + [_kept("invalidations", job, "state") for job in struck]
 
 

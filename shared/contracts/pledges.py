@@ -17,7 +17,8 @@ class SignerRole(StrEnum):
 
 
 class PledgeCodeIssued(Event, name="pledge.code-issued"):
-    """A one-time code waits to be sent to the signer. Only the notifier opens phone and code."""
+    """A one-time code waits to be sent to the signer. Only the notifier opens phone and code. `account`: a
+    keyed hash of the signer's account, for the inbox; None where the form came without one."""
 
     person_field = "signer"
 
@@ -28,6 +29,7 @@ class PledgeCodeIssued(Event, name="pledge.code-issued"):
     name: Personal[str] = None
     phone: Personal[str] = None
     code: Personal[str] = None
+    account: Personal[str] = None
 
 
 class CampaignAnnounced(Event, name="campaign.announced"):

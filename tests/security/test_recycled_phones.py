@@ -181,6 +181,33 @@ async def test_after_ninety_days_the_phone_opens_no_more_of_a_pledge_than_a_stra
         assert sum("not-the-signer" in text for _, _, text in recycled) >= 6
 
 
+async def test_what_a_resident_signed_with_her_account_stays_hers_when_the_phone_does_not(
+    city: City, issuer: Issuing
+) -> None:
+    hers = issuer.bearer(Role.RESIDENT, None, subject="first")  # of whom no phone is known
+    opened = await city.http.post("/pledges/campaigns", json=a_campaign(), headers=issuer.bearer())
+    path = f"/pledges/campaigns/{opened.json()['id']}/pledges"
+    form = a_form(1) | {"phone": PHONE}
+    pledge = (await city.http.post(path, json=form, headers=SIGNING | hers)).json()["id"]
+    typed = a_form(2) | {"phone": PHONE, "name": "王小红"}
+    staff = Person(role=Role.CITY_OFFICER, org="city", subject="first")
+    both = issuer.token(staff, roles=[Role.CITY_OFFICER, Role.RESIDENT])  # types it for a household
+    another = {"Signing-Key": "kept-by-another-household-of-hers"}
+    by_staff = await city.http.post(path, json=typed, headers=another | {"Authorization": f"Bearer {both}"})
+    assert by_staff.status_code == 201, by_staff.text
+    await city.consumed()
+    assert [len(found) for found in (await held(city.http, hers)).values()] == [1, 0, 1, 1]
+    assert not any((await held(city.http, resident(issuer, "second"))).values())
+    with moved(2 * PHONE_TRUSTED):
+        found = await held(city.http, hers)
+        assert [row["id"] for row in found["pledges"][0]["records"]["pledges"]] == [pledge]
+        [person] = found["inboxes"]
+        assert (await city.http.get(f"/notifier/inbox/{person}", headers=hers)).status_code == 200
+    proof = (await city.http.post("/pledges/me/erase", headers=hers)).json()
+    assert [erased["person"] for erased in proof] == [person]
+    assert (await held(city.http, hers))["pledges"] == []
+
+
 async def test_a_phone_that_an_officer_typed_finds_no_place_in_a_team_until_it_is_claimed(
     city: City, issuer: Issuing
 ) -> None:

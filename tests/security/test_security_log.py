@@ -110,7 +110,7 @@ async def test_all_that_matters_is_a_line_with_a_hash_a_template_and_a_reason_an
     )
     assert opened.status_code == 201
     assert (await http.get(f"{path}/fhir", headers=hers)).status_code == 200
-    over = [(await http.get(f"/pledges/teams/{PHONE}")).status_code for _ in range(4)]
+    over = [(await http.get(f"/pledges/teams/{PHONE}")).status_code for _ in range(5)]
     assert over == [404, 404, 404, 404, 429]  # one of the address, then those of the device
     assert (await http.post("/referrals/me/erase", headers=hers)).is_success
 

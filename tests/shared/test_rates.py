@@ -89,7 +89,7 @@ async def test_who_is_over_a_limit_of_their_own_uses_up_none_that_they_share(
     assert [await let_in(1, (stranger, shared), one) for _ in range(30)].count(1) == 5
     assert [await let_in(1, (stranger, shared), two) for _ in range(30)].count(1) == 0
     assert await let_in(5, (owner, shared), one, two) == 5
-    assert await let_in(MOST, "shared", one) == MOST - 10
+    assert await let_in(MOST, (shared,), one) == MOST - 10
 
 
 async def test_beyond_a_brake_nobody_is_refused_and_all_are_told(replica: Callable[[], Rates]) -> None:

@@ -62,10 +62,11 @@ class Contact(Document):
     account_key: str = ""
     """The keyed hash of an account, from the service that knows whose record it is."""
 
-    def typed(self, phone_key: str) -> None:
-        """A form names this phone."""
+    def typed(self, phone_key: str, account_key: str | None) -> None:
+        """A form names this phone, and came from this account, or from none."""
         if self.phone_key != phone_key:
             self.phone_key, self.proven_at = phone_key, None
+        self.account_key = account_key or self.account_key
 
     def prove(self, at: datetime) -> None:
         """The phone's code was brought; a review that ends later proves nothing anew."""

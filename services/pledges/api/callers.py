@@ -14,7 +14,7 @@ from shared.divisions import CITY
 from shared.documents import Document
 from shared.idempotency import PROVES
 from shared.problems import NotFound
-from shared.proofs import SignInAgain, check_fresh, proven_since
+from shared.proofs import SignInAgain, account_key, check_fresh, proven_since
 from shared.service import StoreDep
 from shared.store.store import Store
 
@@ -31,7 +31,8 @@ Anyone = Annotated[None, anyone("公开信息 / public: names masked, community 
 Signer = Annotated[None, anyone("签署人 / the signer; what is shown to others is masked as in public")]
 Signing = Annotated[Asking, anyone("签署人 / whoever signs: a code is sent to the phone", costly=True)]
 Holder = Annotated[
-    None, anyone("签署人 / the signer: by the Signing-Key of the form, or an account with its phone")
+    None,
+    anyone("签署人 / the signer: by the Signing-Key of the form, or an account: its own, or with its phone"),
 ]
 """Anybody may learn the id of a pledge, from its events: it proves nothing."""
 HolderOfCode = Annotated[
@@ -53,6 +54,7 @@ class Proof(NamedTuple):
 
     signing_key: str
     phone_key: str
+    account_key: str
     since: datetime
     """A phone that was proven before may be somebody else's by now."""
 
@@ -60,10 +62,22 @@ class Proof(NamedTuple):
 async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None) -> Proof:
     phone = caller.phone if caller else None
     blind = store.vault.blind_index
-    known_by = phone_key(blind, phone) if phone else ""
-    return Proof(signing_key(blind, given) if given else "", known_by, proven_since())
+    return Proof(
+        signing_key=signing_key(blind, given) if given else "",
+        phone_key=phone_key(blind, phone) if phone else "",
+        account_key=account_key(blind, caller) if caller else "",
+        since=proven_since(),
+    )
 
 
+async def _own_account(store: StoreDep, caller: MaybeCaller) -> str:
+    # Who has a staff role too may be typing the form for a household that has no account.
+    own = caller is not None and caller.callers.keys() == {Role.RESIDENT}
+    return account_key(store.vault.blind_index, caller) if caller and own else ""
+
+
+OwnAccount = Annotated[str, Depends(_own_account)]
+"""The keyed hash of the resident's account that a form comes from; empty where it comes from none."""
 Proven = Annotated[Proof, Depends(_proof)]
 """`proof: Proven` in a route for a pledge's holder; then `held_pledge`."""
 
@@ -77,7 +91,7 @@ async def _fresh_proof(proof: Proven, caller: MaybeCaller) -> Proof:
     except SignInAgain:
         if not proof.signing_key:
             raise
-        return proof._replace(phone_key="")
+        return proof._replace(phone_key="", account_key="")
     return proof
 
 

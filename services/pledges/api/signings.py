@@ -37,6 +37,7 @@ from .callers import (
     FreshlyProven,
     Holder,
     HolderOfCode,
+    OwnAccount,
     Proof,
     Proven,
     Signer,
@@ -80,12 +81,18 @@ class Withdrawal(Body):
 
 @router.post("/campaigns/{campaign_id}/pledges", status_code=201, summary="签署承诺 / Hand in the form")
 async def sign(
-    campaign_id: str, form: Form, asking: Signing, store: StoreDep, response: Response, chosen: ChosenKey
+    campaign_id: str,
+    form: Form,
+    asking: Signing,
+    store: StoreDep,
+    response: Response,
+    chosen: ChosenKey,
+    account: OwnAccount,
 ) -> PledgeView:
     campaign = await Lookups.of(store).campaign_showing(campaign_id, form.text_version)
     blind = store.vault.blind_index
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
-    given = form.model_dump(exclude={"consent"})
+    given = form.model_dump(exclude={"consent"}) | {"account_key": account}
     given |= {"signing_key": signing_key(blind, chosen), "signer": await store.vault.new_person()}
     pledge = Pledge.signed(campaign, keys, now=now(), **given)
     async with paying_for_code(store, asking, keys.phone, campaign_id, form.community) as reasons:
@@ -144,7 +151,7 @@ async def verify(
         if pledge.held:
             pledge.verify(now())
             return tagged(response, await store.commit(pledge, PledgeView.of))
-        proofs = (proof, Proof("", pledge.phone_key, proof.since))  # the phone was proven just now
+        proofs = (proof, Proof("", pledge.phone_key, "", proof.since))  # the phone was proven just now
         return tagged(response, await count(store, pledge, lambda other: _is_held(other, proofs)))
 
 

@@ -98,6 +98,7 @@ class Pledge(Document):
             unique=True,
             where={"state": "counted"},
         ),
+        Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
         Index("certificates", [("token", 1)], unique=True, where={"token": {"$gt": ""}}),
         Index("phones", [("phone_key", 1)]),
         Index("invalidations", [("invalidation", 1)], where={"invalidation": {"$gt": ""}}),
@@ -116,6 +117,9 @@ class Pledge(Document):
     phone_key: str
     signing_key: str = ""
     """The keyed hash of what the signer chose to be known by; empty once they were erased."""
+    account_key: str = ""
+    """The keyed hash of the account that handed the form in; empty where it came without one, or from staff,
+    and once they were erased."""
     identities: Annotated[list[str], Most(4)]
     role: SignerRole
     members: int
@@ -186,6 +190,7 @@ class Pledge(Document):
                 name=self.name,
                 phone=self.phone,
                 code=code,
+                account=self.account_key or None,
             )
         )
 
@@ -286,17 +291,21 @@ class Pledge(Document):
         """When the phone's code was brought; None while nobody has."""
         return next((step.at for step in self.history if step.move == "verify"), None)
 
-    def is_held_by(self, signing_key: str, phone_key: str, since: datetime) -> bool:
-        """Whether either proves who signed; the phone only if it was proven after `since`, or the form that
-        nobody has proven yet was handed in after it.
+    def is_held_by(self, signing_key: str, phone_key: str, account_key: str, since: datetime) -> bool:
+        """Whether one of them proves who signed; the phone only if it was proven after `since`, or the form
+        that nobody has proven yet was handed in after it.
         """
         trusted = phone_key if (self.phone_proven_at or self.created_at) > since else ""
-        known = [(self.signing_key, signing_key), (self.phone_key, trusted)]
+        known = [
+            (self.signing_key, signing_key),
+            (self.phone_key, trusted),
+            (self.account_key, account_key),
+        ]
         return any(given and hmac.compare_digest(kept, given) for kept, given in known)
 
-    def check_holder(self, signing_key: str, phone_key: str, since: datetime) -> None:
+    def check_holder(self, signing_key: str, phone_key: str, account_key: str, since: datetime) -> None:
         """As `is_held_by`. Raises NotTheSigner."""
-        if not self.is_held_by(signing_key, phone_key, since):
+        if not self.is_held_by(signing_key, phone_key, account_key, since):
             raise NotTheSigner()
 
     def forget(self, now: datetime) -> None:
@@ -308,7 +317,8 @@ class Pledge(Document):
             return
         if "withdraw" in PLEDGE.legal(self.state):
             self.withdraw(now, Why.ERASURE)
-        self.phone_key, self.signing_key, self.identities = f"erased|{self.id}", "", []
+        self.phone_key, self.identities = f"erased|{self.id}", []
+        self.signing_key = self.account_key = ""
         self.record(
             SignerErased(
                 division=self.division,

@@ -16,7 +16,7 @@ from shared.store.store import Store
 from shared.views import tagged
 from shared.workflow import Actor
 
-from .callers import reached
+from .callers import reached, reached_slot
 from .views import StepView
 
 Rule = Callable[[Referral, datetime, Actor], object]
@@ -50,12 +50,14 @@ class Handling:
         )
 
     async def book(self, caller: Caller, slot_id: str) -> StepView:
-        """Book a consult slot."""
+        """Book a consult slot, one that the caller has to do with too."""
+        await reached_slot(self.store, caller, slot_id)
         load, by = self._load(caller), _actor(caller)
         return tagged(self.response, await changes.book_consult(self.store, load, slot_id, by, StepView.of))
 
     async def reschedule(self, caller: Caller, slot_id: str) -> StepView:
         """Move to another slot."""
+        await reached_slot(self.store, caller, slot_id)
         load, by = self._load(caller), _actor(caller)
         return tagged(self.response, await changes.reschedule(self.store, load, slot_id, by, StepView.of))
 

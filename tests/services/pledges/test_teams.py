@@ -88,3 +88,16 @@ async def test_members_are_listed_with_masked_names_and_join_once(town: Town) ->
     ]
     body = {"name": "李梅", "phone": "13811112222", "role": "supervisor"}
     assert (await town.post(f"/teams/{team}/members", body)).status_code == 409
+
+
+async def test_a_team_observes_in_its_own_division_and_names_its_own_members(town: Town) -> None:
+    team, _, supervisor = await a_team(town)
+    seen = {"supervisor_id": supervisor, "division": COMMUNITY, "tables": 18, "with_serving_chopsticks": 11}
+    elsewhere = await town.post(f"/teams/{team}/observations", seen | {"division": "330881"})
+    assert (elsewhere.status_code, problem(elsewhere)) == (403, "outside-division")
+    another = await town.done(
+        f"/campaigns/{await town.campaign()}/teams", {"division": COMMUNITY, "name": "二队"}
+    )
+    anothers = await town.post(f"/teams/{another['id']}/observations", seen)
+    assert (anothers.status_code, problem(anothers)) == (404, "not-found")
+    assert await town.events(ObservationRecorded.type) == []
