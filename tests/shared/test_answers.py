@@ -24,7 +24,7 @@ async def store(plain_hosts: Hosts) -> Store:
 @pytest.fixture
 async def http(plain_hosts: Hosts, store: Store) -> AsyncIterator[httpx.AsyncClient]:
     host = plain_hosts._made[-1]
-    host.rates.most = 0
+    host.allowances.limit(reading=0, writing=0, costly=0)
     transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://toy/ledger") as client:
         yield client
