@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import devices, problems, security_log
-from shared.problems import Problem, render
+from shared.problems import Problem, answer_to
 from shared.settings import settings
 from shared.telemetry import accepted_traceparent, traced
 
@@ -91,7 +91,7 @@ class Edge:
                 # A server that meets an exception closes the connection, and with it the next request that
                 # a gateway has sent there already. Only half an answer has to end like that.
                 if not answer.started:
-                    await render(Problem())(scope, receive, answer.send)
+                    await answer_to(scope, Problem())(scope, receive, answer.send)
                 elif not answer.complete:
                     raise
 

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: each declared once with its status, rendered by one handler."""
 
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import orjson
@@ -10,6 +11,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
 from shared import security_log
 
@@ -221,6 +223,16 @@ def render(problem: Problem) -> Response:
     return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
+RENDERER = "renders_problems"
+"""Where in a request's scope a route puts its own way to say a problem, in a format that has one."""
+
+
+def answer_to(scope: Scope, problem: Problem) -> Response:
+    """The HTTP answer of a problem, as the request's route says it."""
+    rendered: Callable[[Problem], Response] = scope.get(RENDERER, render)
+    return rendered(problem)
+
+
 def _refused(error: HTTPException) -> Problem:
     """What the framework itself refuses."""
     if error.status_code == 400:  # a body that is no JSON at all, as against one with a fault in it
@@ -268,24 +280,24 @@ def _in_chinese(kind: str, message: str) -> str:
 def install(app: Starlette) -> None:
     """Make `app` answer every error as a problem."""
 
-    async def on_problem(_: Request, error: Exception) -> Response:
+    async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
         security_log.answered(error.status, error.reason)
-        return render(error)
+        return answer_to(request.scope, error)
 
-    async def on_invalid(_: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return render(_invalid(error))
+        return answer_to(request.scope, _invalid(error))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         problem = _refused(error)
         if isinstance(problem, MethodNotAllowed):
             problem.headers["Allow"] = _allowed(request)
-        return render(problem)
+        return answer_to(request.scope, problem)
 
-    async def on_bug(_: Request, error: Exception) -> Response:
-        return render(Problem())
+    async def on_bug(request: Request, error: Exception) -> Response:
+        return answer_to(request.scope, Problem())
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -126,11 +127,23 @@ def a_request(**changes: Any) -> dict[str, Any]:
 
 
 def slug(answer: httpx.Response) -> str:
-    """The slug of a problem's type; what is no problem document fails the test."""
+    """The slug of a problem's type, which the FHIR export says in an OperationOutcome; what is neither fails
+    the test."""
+    if answer.headers["content-type"] == "application/fhir+json":
+        return str(answer.json()["issue"][0]["details"]["coding"][0]["code"])
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     body = answer.json()
     assert body["title"] and body["status"] == answer.status_code
     return str(body["type"]).rpartition("/")[2]
+
+
+def facts(answer: httpx.Response) -> dict[str, Any]:
+    """What a problem says beside its type and title; the FHIR export says it in its diagnostics."""
+    body: dict[str, Any] = answer.json()
+    if "issue" in body:
+        told: str = body["issue"][0]["diagnostics"]
+        return dict(json.loads(told[told.index("{") :]))
+    return body
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:

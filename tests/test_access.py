@@ -85,7 +85,7 @@ async def test_without_a_token_only_what_is_public_answers(http: httpx.AsyncClie
         assert (answer.status_code == 401) == bool(rule.roles), f"{method} {path}: {answer.status_code}"
         if rule.roles:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
-            assert answer.json()["type"].endswith("/unauthenticated")
+            assert "unauthenticated" in answer.text  # as a problem, or as FHIR's OperationOutcome
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -98,7 +98,7 @@ async def test_a_role_gets_no_further_than_its_rules(
         if rule.roles and role not in rule.roles:
             answer = await http.request(method, filled(path), json={}, headers=headers)
             assert answer.status_code == 403, f"{method} {path}: {answer.status_code}"
-            assert answer.json()["type"].endswith("/forbidden")
+            assert "forbidden" in answer.text
 
 
 async def test_what_is_public_is_limited_by_address_and_by_caller(

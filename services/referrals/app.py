@@ -6,7 +6,7 @@ from shared.service import Service
 from shared.turns import Turn
 
 from . import queries
-from .api import asking, capacity, claims, clinical, emergencies, logistics
+from .api import asking, capacity, claims, clinical, emergencies, exporting, logistics
 from .domain.claim import PatientClaim
 from .domain.reading import Grant, Reading
 from .domain.referral import Referral
@@ -14,7 +14,7 @@ from .domain.slot import Slot
 from .domain.ward import Ward
 from .persons import personal_data
 
-routes = (asking, claims, logistics, clinical, capacity, emergencies)
+routes = (asking, claims, logistics, clinical, exporting, capacity, emergencies)
 service = Service(
     name="referrals",
     title="女性健康公益关爱",

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from issuing import Issuing, somebody
-from running import a_request, slug
+from running import a_request, facts, slug
 
 from jinguo.access import routes
 from shared.contracts.referrals import Department
@@ -67,7 +67,7 @@ async def test_on_every_route_a_second_role_changes_nothing_of_what_the_first_on
                 assert told(chosen) == told(alone), (path, other)
                 if other in allowed and lack(other, division, Department.BREAST) is None:
                     assert (unsaid.status_code, slug(unsaid)) == (400, "acting-role-needed"), (path, other)
-                    assert unsaid.json()["choices"] == sorted((role, other))
+                    assert facts(unsaid)["choices"] == sorted((role, other))
                 else:
                     assert told(unsaid) == told(alone), (path, other)
                 tried += 1
@@ -83,7 +83,7 @@ async def test_a_role_that_is_chosen_and_not_held_or_not_the_routes_gets_nothing
             refused = await http.request(
                 method, filled(path), json={}, headers=bearer(issuer, role, acting=acting)
             )
-            assert (refused.status_code, refused.json()["needed"]) == (403, sorted(allowed)), path
+            assert (refused.status_code, facts(refused)["needed"]) == (403, sorted(allowed)), path
 
 
 async def test_a_role_whose_scope_is_missing_or_of_another_level_reaches_nothing_on_any_route(
@@ -104,7 +104,7 @@ async def test_a_role_whose_scope_is_missing_or_of_another_level_reaches_nothing
                 headers = bearer(issuer, role, **claims)
                 refused = await http.request(method, filled(path), json={}, headers=headers)
                 assert refused.status_code == 403, (path, role, claims)
-                assert refused.json()["lacking"] == {role: why}, (path, role, claims)
+                assert facts(refused)["lacking"] == {role: why}, (path, role, claims)
                 tried.add(role)
     assert tried == set(wrong)
 

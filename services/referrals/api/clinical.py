@@ -4,21 +4,18 @@ at another department's patient.
 
 from fastapi import Response
 
-from services.referrals import fhir, queries
-from services.referrals.domain.reading import NoLongerRead, View
+from services.referrals import queries
+from services.referrals.domain.reading import View
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
 from services.referrals.opening import open_record
-from shared import security_log
-from shared.access import Role
 from shared.problems import NotFound
-from shared.security_log import Kind
 from shared.service import StoreDep
 from shared.strict import Body, Router
 from shared.views import GivenDay, tagged
 
 from .asking import Reasoned
-from .callers import Clinician, Exporting, department_of, emergency_of, reached, reads
+from .callers import Clinician, department_of, emergency_of, reads
 from .handling import At
 from .views import Clinical, ClinicalView, Limit, StepView
 
@@ -66,16 +63,6 @@ async def clinical(referral_id: str, caller: Clinician, store: StoreDep, respons
     grant = None if reads(caller, referral) else await emergency_of(store, caller, referral)
     slot = await open_record(store, caller, referral, View.CLINICAL, grant)
     return tagged(response, ClinicalView.opened(referral, slot))
-
-
-@router.get("/referrals/{referral_id}/fhir", summary="FHIR R4 导出 / ServiceRequest and Task")
-async def export(referral_id: str, caller: Exporting, store: StoreDep, response: Response) -> Response:
-    referral = await reached(store, caller, referral_id)
-    if caller.role is Role.CLINICIAN and not reads(caller, referral):
-        raise NoLongerRead(state=referral.state)
-    await open_record(store, caller, referral, View.FHIR)
-    security_log.record(Kind.EXPORT)
-    return Response(fhir.export(referral), media_type=fhir.MEDIA_TYPE, headers={"ETag": referral.etag})
 
 
 @router.post("/referrals/{referral_id}/accept", summary="接收 / Take the patient")

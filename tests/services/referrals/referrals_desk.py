@@ -46,7 +46,9 @@ ROLES = {
 
 
 def problem(answer: httpx.Response) -> str:
-    """The slug of a problem's type."""
+    """The slug of a problem's type, which the FHIR export says in an OperationOutcome."""
+    if answer.headers["content-type"] == "application/fhir+json":
+        return str(answer.json()["issue"][0]["details"]["coding"][0]["code"])
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return str(answer.json()["type"]).rpartition("/")[2]
 
