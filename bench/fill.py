@@ -106,7 +106,7 @@ async def store_many(
         await collection.insert_many(chunk, ordered=False)
     while True:
         try:
-            await store.prepare(service.documents)
+            await store.prepare(service.stored)
         except PyMongoError as error:
             if not is_transient(error):
                 raise

@@ -87,7 +87,7 @@ def _routes(
         await vault.open()
         await rates.prepare()
         for store in made.values():
-            await store.prepare(service.documents)
+            await store.prepare(service.stored)
         tasks = [asyncio.create_task(work(store, settings)) for store in made.values()] if work else []
         yield
         for task in tasks:

@@ -128,7 +128,7 @@ async def relay(parts: Parts) -> list[Figure]:
 async def _relayed(stage: Stage, documents: list[Bson]) -> float:
     """Events a second from a full outbox."""
     await store_many(stage.client, stage.settings, documents)
-    await stage.store.prepare(pledges.documents)
+    await stage.store.prepare(pledges.stored)
     lease = Lease(stage.store.database["leases"], "relay", "bench", 3)
     relay = Relay(
         stage.store, stage.archive, lease, lambda head: stage.log.archived(SOURCE, head), watch=False

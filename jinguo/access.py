@@ -37,7 +37,7 @@ Beside the services: `/me` and `/me/erase` ask every service in the caller's nam
 def declared() -> Iterator[tuple[str, Any]]:
     """Every route of every service, as it is declared; and the service's name."""
     for service in SERVICES:
-        for router in service.routers:
+        for router in service.routes:
             for route in router.routes:
                 yield service.name, route
 

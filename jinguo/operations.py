@@ -134,7 +134,7 @@ async def settled(platform: Platform, seconds: float = 60) -> bool:
 
 async def _waiting(platform: Platform) -> bool:
     for service in SERVICES:
-        for model in service.documents:
+        for model in service.stored:
             pending = {"outbox.0": {"$exists": True}}
             if await platform.stores[service.name].collection(model).find_one(pending, {"_id": 1}):
                 return True

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 from shared.access import Caller
-from shared.claims import CLAIM, Claim, ClaimState, OwnClaim, WrongClaimCode, code_key, plain_code
+from shared.claims import Claim, ClaimState, OwnClaim, WrongClaimCode, code_key, plain_code
 from shared.clock import now
 from shared.personal import PersonId
 from shared.store.store import Store
@@ -40,7 +40,7 @@ class ClaimView(DocumentView):
     @classmethod
     def of(cls, claim: Claim) -> "ClaimView":
         same = {name: getattr(claim, name) for name in ("id", "version", "state", "deadline")}
-        return cls(**same, queue=CLAIM.queues.get(claim.state), legal=CLAIM.legal(claim.state))
+        return cls(**same, queue=claim.queue, legal=claim.legal)
 
 
 async def start(

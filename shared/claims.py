@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from shared.documents import Document, Index
+from shared.documents import Index
 from shared.events import Event
 from shared.personal import PersonId
 from shared.problems import Problem
 from shared.roles import Role
+from shared.stateful import Stateful
 from shared.text import ascii_digits, folded
-from shared.workflow import Actor, History, Move, Workflow
+from shared.workflow import Actor, Move, Queue, Workflow
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: nothing in it is taken for something else."""
@@ -90,16 +90,16 @@ CLAIM = Workflow(
         "confirm": Move((OPEN,), ClaimState.CONFIRMED),
         "lapse": Move((OPEN,), ClaimState.LAPSED),
     },
-    queues={OPEN: CLAIMANT},
+    queues={OPEN: Queue(CLAIMANT, Role.RESIDENT)},
     ends={OPEN: "lapse"},
 )
 
 
-class Claim(Document):
+class Claim(Stateful):
     """A code on its way. A service declares its own class, with the events that say what happens."""
 
     collection: ClassVar[str] = "claims"
-    flow: ClassVar[Workflow | None] = CLAIM
+    flow: ClassVar[Workflow] = CLAIM
     indexes: ClassVar[Sequence[Index]] = (
         Index("codes", [("code_key", 1)], unique=True, where={"code_key": {"$gt": ""}}),
         Index("records", [("record_id", 1)]),
@@ -113,7 +113,6 @@ class Claim(Document):
     code_key: str
     """The keyed hash of the code; empty once it is good no more."""
     state: ClaimState = OPEN
-    history: History = Field(default_factory=list)
     deadline: datetime | None
     """Until when the code is good."""
 
@@ -127,12 +126,12 @@ class Claim(Document):
 
     def confirm(self, at: datetime) -> None:
         """The code was brought. Raises IllegalMove."""
-        CLAIM.move(self, "confirm", at, by=Actor(CLAIMANT, Role.RESIDENT))
+        self.move("confirm", at, by=Actor(CLAIMANT, Role.RESIDENT))
         self.code_key, self.deadline = "", None
 
     def lapse(self, at: datetime) -> None:
         """Nobody brought it in time: the rule of its deadline."""
-        CLAIM.move(self, "lapse", at)
+        self.move("lapse", at)
         self.code_key, self.deadline = "", None
         self.record(self.lapsed(at))
 

@@ -61,6 +61,12 @@ def division(code: str) -> Division:
         raise UnknownDivision(code) from None
 
 
+def division_range(code: str) -> dict[str, str]:
+    """The codes of a division and of all within it, for a query; the city's own code ends in zeros."""
+    prefix = code.removesuffix("00") if code == CITY else code
+    return {"$gte": prefix, "$lt": prefix + ":"}
+
+
 def county_of(code: str) -> str:
     """The 6-digit code of the county around `code`. The city is in no county and answers itself."""
     return division(code).code[:6]

@@ -14,7 +14,7 @@ from shared.personal import PersonId, personal_fields
 from shared.problems import Full
 
 if TYPE_CHECKING:
-    from shared.workflow import Workflow
+    pass
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 """A day in Asia/Shanghai, stored as YYYY-MM-DD."""
@@ -64,7 +64,6 @@ class Document(BaseModel):
     former_indexes: ClassVar[Sequence[str]] = ()
     """Names of indexes that earlier versions made, and whose rule holds no more."""
     person_field: ClassVar[str | None] = None
-    flow: ClassVar["Workflow | None"] = None
     """Its moves, where it has a `state` and a `history`."""
 
     id: str = Field(default_factory=new_id)

@@ -129,7 +129,7 @@ class Host:
         await self.identity.check()
         await self.rates.prepare()
         for service in self.services:
-            await self.stores[service.name].prepare(service.documents)
+            await self.stores[service.name].prepare(service.stored)
             await self.archives[service.name].prepare()
             self._start_relay(service)
             for job in service.jobs:

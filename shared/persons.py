@@ -12,10 +12,10 @@ from shared.access import Caller, Role, may
 from shared.clock import now
 from shared.documents import Document, Most
 from shared.idempotency import part
+from shared.parameters import StoreDep
 from shared.personal import PersonId
 from shared.problems import AlreadyExists
 from shared.security_log import Kind
-from shared.service import StoreDep
 from shared.store.store import Store
 from shared.strict import Router
 from shared.workflow import Actor

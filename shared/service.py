@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import cached_property
+from typing import Any
 
-from fastapi import Depends, FastAPI, Header, Request
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from shared import problems
+from shared import persons, problems, work
 from shared.allowances import Allowances
 from shared.consumers.declare import Consumer
 from shared.deadlines import Closing, Deadline
@@ -16,12 +17,12 @@ from shared.idempotency import IdempotentPosts, proof_headers
 from shared.identity import Identity
 from shared.middleware import BodyLimit
 from shared.pages import Pages
+from shared.persons import Erasure, PersonalData
 from shared.reach import check_reach
+from shared.stateful import Stateful
 from shared.store.store import Store
 from shared.strict import Router
-
-if TYPE_CHECKING:
-    from shared.persons import PersonalData
+from shared.work import Own
 
 Job = Callable[[Store], Awaitable[None]]
 """Background work that runs for as long as the service does; it is started again when it fails."""
@@ -52,21 +53,47 @@ class Service:
     deadlines: Sequence[Deadline[Any] | Closing[Any, Any]] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
-    personal: "PersonalData | None" = None
-    """How it finds and marks what it holds about a person; None where it holds nothing."""
+    personal: PersonalData | None = None
+    """How it finds and marks what it holds about a person; None where it holds nothing. With it come the
+    routes by which a person reads and erases it."""
+    own: Own | None = None
+    """A resident's own records, for what waits for her; with the workflows comes `GET /work`."""
     open_topic: str = ""
     """Why other city systems may read its events, field by field; empty: they may not."""
     pages: Pages | None = None
     """None: it shows people nothing but the documentation of its routes."""
 
     def __post_init__(self) -> None:
-        """Refuse what would hang: a state that is to end by itself, and no deadline that ends it."""
+        """Raises TypeError for a history without a workflow, and for a state that is to end by itself without
+        a deadline that ends it."""
         for model in self.documents:
-            if model.flow is None and "history" in model.model_fields:
+            if "history" in model.model_fields and not issubclass(model, Stateful):
                 raise TypeError(f"{model.__name__} has a history, and does not name its flow")
+        for model in self.stateful:
             ended = any(deadline.model is model for deadline in self.deadlines)
-            if model.flow and model.flow.ending and not ended:
+            if model.flow.ending and not ended:
                 raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
+
+    @property
+    def stateful(self) -> list[type[Stateful]]:
+        """Its documents that a workflow moves."""
+        return [model for model in self.documents if issubclass(model, Stateful)]
+
+    @property
+    def stored(self) -> list[type[Document]]:
+        """All documents of its database: its own, and those that come with what it declares."""
+        return [*self.documents, *([Erasure] if self.personal else [])]
+
+    @cached_property
+    def routes(self) -> list[Router]:
+        """All routers: its own, and those that come with what it declares."""
+        found = [*self.routers]
+        if self.personal:
+            found.append(persons.router(self.personal))
+        if self.stateful:
+            due = {d.model: d.field for d in self.deadlines if isinstance(d, Deadline)}
+            found.append(work.router(self.stateful, due, self.own))
+        return found
 
     def app(self, store: Store, identity: Identity, allowances: Allowances) -> FastAPI:
         """The HTTP side, to be mounted under `/<name>`. Raises ValueError: see `check_reach`."""
@@ -92,20 +119,9 @@ class Service:
         app.state.identity = identity
         app.state.allowances = allowances
         problems.install(app)
-        for router in self.routers:
+        for router in self.routes:
             for route in router.routes:
                 check_reach(route)
             app.include_router(router)
         app.router.routes.extend((self.pages or Pages(self.name)).routes(app.title))
         return app
-
-
-async def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store
-
-
-StoreDep = Annotated[Store, Depends(_store)]
-"""`store: StoreDep` in a route."""
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r"^[ -~]{0,200}$")]
-"""`if_match: IfMatch` in a route that changes one document."""

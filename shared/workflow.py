@@ -16,8 +16,6 @@ MOST_STEPS = 200
 ALWAYS = 20
 """Moves that are left then for what ends it, and for what gives back (see `Move.always`)."""
 
-AT_WORK = frozenset({"reviewer", "coordinator", "department", "data-officer", "preacher", "system"})
-"""The queues of those whose work it is. Whoever stands in another may never come back to it."""
 LASTS = ""
 """In place of a move: nothing has to happen any more, so the state may last."""
 
@@ -77,8 +75,24 @@ class Moving(Protocol):
     history: list[Transition]
 
 
+class Queue(str):
+    """A work queue: its name, and the roles who take from it; none: the platform itself does."""
+
+    roles: frozenset[Role]
+
+    def __new__(cls, name: str, *roles: Role) -> Self:
+        queue = super().__new__(cls, name)
+        queue.roles = frozenset(roles)
+        return queue
+
+    @property
+    def of_residents(self) -> bool:
+        """Whether it is a resident's turn: she finds what is her own, and may never come back to it."""
+        return Role.RESIDENT in self.roles
+
+
 class Workflow:
-    """`queues` names, for every state that is not terminal, the one role whose turn it is.
+    """`queues` names, for every state that is not terminal, the one queue that it stands in.
 
     `ends` names, for every state that waits for a resident, the move by which it ends by itself, or LASTS:
     what waits for somebody who does not come back would hang for ever once a window has closed.
@@ -87,7 +101,7 @@ class Workflow:
     def __init__(
         self,
         moves: Mapping[str, Move],
-        queues: Mapping[StrEnum, str],
+        queues: Mapping[StrEnum, Queue],
         ends: Mapping[StrEnum, str] | None = None,
     ) -> None:
         self.moves = moves
@@ -97,6 +111,7 @@ class Workflow:
         left = {state for move in moves.values() for state in move.sources}
         if left != set(queues):
             raise ValueError(f"states without exactly one queue: {sorted(left ^ set(queues))}")
+        self.states = states
         self.terminal = states - left
         _check_bounded(moves)
         _check_ends(moves, queues, self.ends)
@@ -140,9 +155,9 @@ def _check_bounded(moves: Mapping[str, Move]) -> None:
 
 
 def _check_ends(
-    moves: Mapping[str, Move], queues: Mapping[StrEnum, str], ends: Mapping[StrEnum, str]
+    moves: Mapping[str, Move], queues: Mapping[StrEnum, Queue], ends: Mapping[StrEnum, str]
 ) -> None:
-    hanging = {state for state, queue in queues.items() if queue not in AT_WORK} - set(ends)
+    hanging = {state for state, queue in queues.items() if queue.of_residents} - set(ends)
     if hanging:
         raise ValueError(f"states that wait for a resident and do not say how they end: {sorted(hanging)}")
     for state, move in ends.items():

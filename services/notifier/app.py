@@ -8,15 +8,14 @@ from services.notifier.consumers import messages
 from services.notifier.domain.messages import Contact, Message, Outgoing
 from services.notifier.pages import pages
 from services.notifier.persons import personal_data
-from shared import persons
 from shared.service import Service
 
 BOARDS = [activity.board for activity in ACTIVITIES]
 service = Service(
     name="notifier",
     title="消息与看板",
-    routers=[inbox.router, outgoing.router, *map(routes_of, BOARDS), persons.router(personal_data)],
-    documents=[Message, Outgoing, Contact, persons.Erasure],
+    routers=[inbox.router, outgoing.router, *map(routes_of, BOARDS)],
+    documents=[Message, Outgoing, Contact],
     consumers=[messages, *(board.consumer for board in BOARDS)],
     projections=[projection_of(board) for board in BOARDS],
     personal=personal_data,

@@ -1,6 +1,6 @@
 """How the service is wired."""
 
-from shared import challenges, persons
+from shared import challenges
 from shared.deadlines import Closing, Deadline
 from shared.service import Projection, Service
 from shared.turns import Turn
@@ -20,7 +20,7 @@ from .domain.states import PENDING
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
 from .pages import pages
-from .persons import personal_data
+from .persons import own_pledges, personal_data
 
 routes = (
     signings,
@@ -37,11 +37,11 @@ routes = (
 service = Service(
     name="pledges",
     title="公筷公勺进家庭",
-    routers=[*(module.router for module in routes), challenges.router, persons.router(personal_data)],
+    routers=[*(module.router for module in routes), challenges.router],
     documents=[
         *(Pledge, CheckIn, Photo, Campaign, Chain),
         *(Team, Member, Talk, Observation, MemberClaim, Turn),
-        *(ListEntry, Invalidation, persons.Erasure),
+        *(ListEntry, Invalidation),
     ],
     consumers=[chains_consumer],
     jobs=[strike_out],
@@ -52,6 +52,7 @@ service = Service(
     counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
     projections=[Projection("chains", "pledges", queries.chains_shown)],
     personal=personal_data,
+    own=own_pledges,
     open_topic="姓名、电话、门牌均已加密，其余本已公开 / who pledged is sealed, the rest is public anyway",
     pages=pages,
 )

@@ -32,20 +32,21 @@ async def held(store: Store, caller: Caller) -> list[Held]:
     """
     own = {"account_key": {"$eq": account_key(store.vault.blind_index, caller), "$gt": ""}}
     found = [await _of_member(store, member) for member in await store.select(Member, own, limit=MOST)]
-    pledges = {pledge.id: pledge for pledge in await store.select(Pledge, own, limit=MOST)}
-    known: list[Held] = []
+    pledges, known = await own_pledges(store, caller), list[Held]()
     if caller.phone is not None:
-        key = phone_key(store.vault.blind_index, caller.phone)
-        pledges |= {pledge.id: pledge for pledge in await _proven(store, key)}
-        known = await _against_fraud(store, key)
-    return [*found, *[await of_pledge(store, pledge) for pledge in pledges.values()], *known]
+        known = await _against_fraud(store, phone_key(store.vault.blind_index, caller.phone))
+    return [*found, *[await of_pledge(store, pledge) for pledge in pledges], *known]
 
 
-async def _proven(store: Store, key: str) -> list[Pledge]:
-    """The pledges whose phone was proven not too long ago."""
-    since = proven_since()
-    found = await store.select(Pledge, {"phone_key": key}, limit=MOST)
-    return [p for p in found if p.phone_proven_at is not None and p.phone_proven_at > since]
+async def own_pledges(store: Store, caller: Caller) -> list[Pledge]:
+    """What the caller's account signed, and her phone while that stands for who proved it."""
+    own = {"account_key": {"$eq": account_key(store.vault.blind_index, caller), "$gt": ""}}
+    pledges = {pledge.id: pledge for pledge in await store.select(Pledge, own, limit=MOST)}
+    if caller.phone is not None:
+        key, since = phone_key(store.vault.blind_index, caller.phone), proven_since()
+        found = await store.select(Pledge, {"phone_key": key}, limit=MOST)
+        pledges |= {p.id: p for p in found if p.phone_proven_at is not None and p.phone_proven_at > since}
+    return list(pledges.values())
 
 
 async def _against_fraud(store: Store, key: str) -> list[Held]:

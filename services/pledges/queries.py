@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.divisions import county_of
+from shared.divisions import county_of, division_range
 from shared.documents import Document
 from shared.store.driver import Bson
 from shared.store.store import Store
@@ -11,7 +11,7 @@ from shared.store.store import Store
 from .domain.chain import Chain
 from .domain.checkin import STREAK_DAYS, CheckIn
 from .domain.fraud import ListEntry
-from .domain.invalidation import RUNNING, Invalidation, division_range
+from .domain.invalidation import RUNNING, Invalidation
 from .domain.pledge import Pledge
 from .domain.states import PledgeState
 from .domain.team import Observation, Talk, TalkState

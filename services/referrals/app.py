@@ -1,6 +1,5 @@
 """How the service is wired."""
 
-from shared import persons
 from shared.deadlines import Deadline
 from shared.service import Service
 from shared.turns import Turn
@@ -18,8 +17,8 @@ routes = (asking, claims, logistics, clinical, exporting, capacity, emergencies)
 service = Service(
     name="referrals",
     title="女性健康公益关爱",
-    routers=[*(module.router for module in routes), persons.router(personal_data)],
-    documents=[Referral, Slot, Ward, Reading, Grant, PatientClaim, Turn, persons.Erasure],
+    routers=[module.router for module in routes],
+    documents=[Referral, Slot, Ward, Reading, Grant, PatientClaim, Turn],
     deadlines=[
         Deadline(Referral, "deadline", Referral.fall_due),
         Deadline(Slot, "deadline", Slot.fall_due),

@@ -37,7 +37,7 @@ async def http(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
 def taking_a_body() -> Iterator[tuple[str, str, int]]:
     """Method, path and most bytes of every route that may have a body."""
     for service in SERVICES:
-        for router in service.routers:
+        for router in service.routes:
             for route in iter_route_contexts(router.routes):
                 path = re.sub(r"{\w+}", "x", route.path or "")
                 for method in (route.methods or set()) - {"GET", "HEAD"}:

@@ -13,12 +13,13 @@ from toy_hosts import Hosts
 from jinguo.services import SERVICES
 from shared.documents import Document, Most
 from shared.problems import EventTooLarge, Full, NotStored, Unavailable
+from shared.roles import Role
 from shared.store.driver import MAX_DOCUMENT
 from shared.store.store import Store
 from shared.store.writes import MAX_EVENT
-from shared.workflow import Move, Workflow
+from shared.workflow import Move, Queue, Workflow
 
-MODELS = sorted({model for service in SERVICES for model in service.documents}, key=lambda m: m.__name__)
+MODELS = sorted({model for service in SERVICES for model in service.stored}, key=lambda m: m.__name__)
 BOUNDED = [(model, name, most) for model in MODELS for name, most in model.bounds]
 
 
@@ -106,11 +107,10 @@ def test_moves_that_are_always_possible_have_an_end() -> None:
         B = "b"
 
     moves = {"go": Move((State.A,), State.B, always=True), "back": Move((State.B,), State.A)}
-    Workflow(moves, {State.A: "system", State.B: "system"})
+    queues = dict.fromkeys(State, Queue("x", Role.COORDINATOR))
+    Workflow(moves, queues)
     with pytest.raises(ValueError, match="circles"):
-        Workflow(
-            moves | {"back": Move((State.B,), State.A, always=True)}, {State.A: "system", State.B: "system"}
-        )
+        Workflow(moves | {"back": Move((State.B,), State.A, always=True)}, queues)
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────

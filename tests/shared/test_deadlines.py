@@ -18,9 +18,11 @@ from shared.clock import moved, now
 from shared.deadlines import Closing, Deadline, Deadlines
 from shared.documents import Document
 from shared.events import Event
+from shared.roles import Role
 from shared.service import Service
+from shared.stateful import Stateful
 from shared.store.store import Store
-from shared.workflow import History, Move, Workflow
+from shared.workflow import History, Move, Queue, Workflow
 
 HOUR = timedelta(hours=1)
 
@@ -175,7 +177,7 @@ class EntryState(StrEnum):
 
 ENTRY = Workflow(
     {"lapse": Move((EntryState.WAITING,), EntryState.LAPSED)},
-    {EntryState.WAITING: "resident"},
+    {EntryState.WAITING: Queue("resident", Role.RESIDENT)},
     {EntryState.WAITING: "lapse"},
 )
 
@@ -190,22 +192,21 @@ class Edition(Document):
         self.ends_at = None
 
 
-class Entry(Document):
+class Entry(Stateful):
     """Waits for a resident. `early`: not to be ended yet."""
 
     collection: ClassVar[str] = "entries"
-    flow: ClassVar[Workflow | None] = ENTRY
+    flow: ClassVar[Workflow] = ENTRY
     edition_id: str
     early: bool = False
     broken: bool = False
     state: EntryState = EntryState.WAITING
-    history: History = Field(default_factory=list)
 
     def lapse(self, at: datetime) -> None:
         if self.broken:
             raise ValueError("it cannot lapse")
         if not self.early:
-            ENTRY.move(self, "lapse", at)
+            self.move("lapse", at)
 
 
 CLOSING = Closing(Entry, "edition_id", EntryState.WAITING, Entry.lapse, Edition, "ends_at", Edition.ended)

@@ -74,7 +74,7 @@ def test_every_link_in_a_request_of_any_service_is_refused_like_this() -> None:
     found = [
         adapter
         for service in SERVICES
-        for router in service.routers
+        for router in service.routes
         for route in iter_route_contexts(router.routes)
         for adapter in fields(getattr(route.original_route, "body_field", None))
         if '"uri"' in json.dumps(adapter.json_schema())

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pydantic import BaseModel, Field
 
 from shared.roles import Role
-from shared.workflow import LASTS, Actor, IllegalMove, Move, Transition, Workflow
+from shared.workflow import LASTS, Actor, IllegalMove, Move, Queue, Transition, Workflow
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ class AnyWorkflow(RuleBasedStateMachine):
     def a_task_begins(self, table: dict[str, Move], first: State) -> None:
         self.table = table
         self.left = {state for move in table.values() for state in move.sources}
-        queues = {state: f"{state}-queue" for state in self.left}
+        queues = {state: Queue(f"{state}-queue", Role.RESIDENT) for state in self.left}
         self.workflow = Workflow(table, queues, dict.fromkeys(self.left, LASTS))
         self.task, self.first, self.made, self.at = Task(state=first), first, list[str](), NOW
 
@@ -104,15 +104,18 @@ TestAnyWorkflow.settings = settings(
 )
 
 
+WAITS = Queue("coordinator", Role.COORDINATOR)
+
+
 @pytest.mark.parametrize(
     "queues",
     [
-        {State.OPEN: "coordinator"},
-        {State.OPEN: "coordinator", State.CLAIMED: "volunteer", State.DONE: "family"},
+        {State.OPEN: WAITS},
+        {State.OPEN: WAITS, State.CLAIMED: WAITS, State.DONE: WAITS},
     ],
 )
 def test_a_workflow_says_whose_turn_it_is_in_every_state_that_is_not_terminal(
-    queues: dict[State, str],
+    queues: dict[State, Queue],
 ) -> None:
     with pytest.raises(ValueError, match="without exactly one queue"):
         Workflow(MOVES, queues)
@@ -120,7 +123,10 @@ def test_a_workflow_says_whose_turn_it_is_in_every_state_that_is_not_terminal(
 
 def test_a_state_that_waits_for_a_resident_says_how_it_ends() -> None:
     moves = {"answer": Move((State.OPEN,), State.DONE), "lapse": Move((State.CLAIMED,), State.DROPPED)}
-    queues = {State.OPEN: "family", State.CLAIMED: "coordinator"}
+    queues = {
+        State.OPEN: Queue("family", Role.RESIDENT),
+        State.CLAIMED: Queue("coordinator", Role.COORDINATOR),
+    }
     with pytest.raises(ValueError, match="how they end"):
         Workflow(moves, queues)
     with pytest.raises(ValueError, match="lapse is no move of open"):

@@ -21,10 +21,11 @@ from shared.documents import Document, Index, Most
 from shared.events import Event
 from shared.host import Host
 from shared.idempotency import PROVES
+from shared.parameters import IfMatch, StoreDep
 from shared.personal import Personal
 from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.problems import AlreadyExists
-from shared.service import IfMatch, Service, StoreDep
+from shared.service import Service
 from shared.store.store import Store
 from shared.strict import Body, Router
 from shared.views import DocumentView, tagged

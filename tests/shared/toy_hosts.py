@@ -40,7 +40,7 @@ class Hosts:
         """A host that has its indexes and keys, and runs nothing."""
         host = self.make(service)
         await host.vault.open()
-        await host.stores["ledger"].prepare(service.documents)
+        await host.stores["ledger"].prepare(service.stored)
         await host.archives["ledger"].prepare()
         for runtime in host.runtimes:
             await runtime.prepare()

@@ -13,9 +13,9 @@ from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
 from shared.access import Caller, Forbidden, Role
 from shared.clock import now
+from shared.parameters import StoreDep
 from shared.problems import NotFound
 from shared.reach import OwnDivision
-from shared.service import StoreDep
 from shared.store.store import Store
 from shared.strict import Router
 from shared.views import Cursor

@@ -13,8 +13,8 @@ from services.notifier.pages import pages
 from services.notifier.queries.messages import valid_codes
 from services.notifier.templates import TEMPLATES
 from shared.clock import now
+from shared.parameters import StoreDep
 from shared.problems import NotFound
-from shared.service import StoreDep
 from shared.settings import settings
 from shared.store.store import Store
 from shared.strict import Router

@@ -12,7 +12,7 @@ from services.notifier.boards.live import Live
 from services.notifier.boards.stream import follow
 from services.notifier.pages import pages
 from shared.access import anyone
-from shared.service import StoreDep
+from shared.parameters import StoreDep
 from shared.strict import Router
 from shared.views import Cursor
 

@@ -13,9 +13,9 @@ from shared.allowances import Asking
 from shared.divisions import CITY
 from shared.documents import Document
 from shared.idempotency import PROVES
+from shared.parameters import StoreDep
 from shared.problems import NotFound
 from shared.proofs import SignInAgain, account_key, check_fresh, proven_since
-from shared.service import StoreDep
 from shared.store.store import Store
 
 D = TypeVar("D", bound=Document)

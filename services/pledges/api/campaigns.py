@@ -7,7 +7,7 @@ from fastapi import Response
 from services.pledges.domain.campaign import Campaign
 from services.pledges.lookups import Lookups
 from shared.clock import now
-from shared.service import IfMatch, StoreDep
+from shared.parameters import IfMatch, StoreDep
 from shared.strict import Body, Router
 from shared.text import Lines, Title
 from shared.views import Instant, tagged

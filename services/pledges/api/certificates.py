@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from services.pledges import pages, queries
 from services.pledges.domain.checkin import NotCounted
 from services.pledges.domain.pledge import Pledge
-from services.pledges.domain.states import PLEDGE, PledgeState
+from services.pledges.domain.states import PledgeState
 from services.pledges.lookups import Lookups
 from shared.divisions import path_name
 from shared.names import mask_name
+from shared.parameters import StoreDep
 from shared.problems import NotFound
-from shared.service import StoreDep
 from shared.store.store import Store
 from shared.strict import Router
 
@@ -47,7 +47,7 @@ class CertificateFacts(BaseModel):
 async def certificate(pledge_id: str, _: Signer, store: StoreDep) -> HTMLResponse:
     pledge = await store.load(Pledge, pledge_id)
     if not pledge.token:
-        raise NotCounted(state=pledge.state, legal=PLEDGE.legal(pledge.state))
+        raise NotCounted(state=pledge.state, legal=pledge.legal)
     await store.unseal(pledge)
     campaign = await Lookups.of(store).campaign(pledge.campaign_id)
     page = pages.certificate(pledge, campaign, certificate_url(pledge.token))

@@ -15,7 +15,7 @@ from services.pledges.lookups import Lookups
 from shared.contracts.pledges import SignerRole
 from shared.divisions import CITY, CommunityCode, DivisionCode, division, households, path_name
 from shared.names import mask_name
-from shared.service import StoreDep
+from shared.parameters import StoreDep
 from shared.strict import Router
 
 from .callers import Anyone

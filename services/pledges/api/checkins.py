@@ -10,8 +10,8 @@ from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, che
 from services.pledges.lookups import Lookups
 from shared.clock import now
 from shared.days import day_bounds, local_day
+from shared.parameters import StoreDep
 from shared.problems import AlreadyExists
-from shared.service import StoreDep
 from shared.strict import Router
 from shared.views import DocumentView, tagged
 

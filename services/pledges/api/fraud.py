@@ -10,11 +10,9 @@ from services.pledges import queries
 from services.pledges.domain.fraud import ListEntry, ListKind
 from services.pledges.domain.identity import phone_key
 from services.pledges.domain.invalidation import (
-    INVALIDATION,
     Condition,
     Invalidation,
     InvalidationState,
-    division_range,
 )
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
@@ -22,10 +20,10 @@ from services.pledges.lookups import Lookups
 from shared.access import Caller
 from shared.clock import now
 from shared.contracts.pledges import SignerRole
-from shared.divisions import CITY
+from shared.divisions import CITY, division_range
+from shared.parameters import IfMatch, StoreDep
 from shared.reach import OwnDivision
 from shared.roles import Role
-from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.strict import Body, Router
 from shared.text import Phone
@@ -147,8 +145,8 @@ class InvalidationView(DocumentView):
         condition = job.condition.model_dump(exclude={"phone_key"})
         return cls(
             condition=ConditionView(one_phone=job.condition.phone_key is not None, **condition),
-            queue=INVALIDATION.queues.get(job.state),
-            legal=INVALIDATION.legal(job.state),
+            queue=job.queue,
+            legal=job.legal,
             **job.model_dump(exclude={"condition", "after"}),
         )
 

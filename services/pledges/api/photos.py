@@ -6,10 +6,10 @@ from fastapi import Request, Response
 
 from services.pledges.domain.checkin import CheckIn, check_in_id
 from services.pledges.domain.photo import Photo
+from shared.parameters import StoreDep
 from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.pictures.showing import SHOWS_A_PICTURE, shown_picture
 from shared.problems import AlreadyExists, NotFound
-from shared.service import StoreDep
 from shared.strict import Router
 
 from .callers import Holder, Proven, held_pledge

@@ -7,11 +7,10 @@ from fastapi import Query, Response
 from services.pledges import queries
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
-from services.pledges.domain.states import PLEDGE
 from services.pledges.lookups import Lookups
 from shared.access import Caller, reaches
 from shared.clock import now
-from shared.service import IfMatch, StoreDep
+from shared.parameters import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.strict import Body, Router
 from shared.views import GivenId, tagged
@@ -53,7 +52,7 @@ async def count_held(
     await _theirs(store, caller, pledge_id)
     async with Lookups.of(store).alone(pledge_id):
         pledge = await store.load(Pledge, pledge_id, if_match=if_match)
-        PLEDGE.check(pledge, "count")
+        pledge.check("count")
         view = await count(store, pledge, lambda other: reaches(caller, other.division), Actor.of(caller))
         return tagged(response, view)
 

@@ -23,9 +23,9 @@ from shared.days import local_day
 from shared.divisions import CommunityCode
 from shared.doors import Door
 from shared.names import Name
+from shared.parameters import IfMatch, StoreDep
 from shared.persons import erase_keys
 from shared.problems import AlreadyExists, VersionConflict
-from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.strict import Body, Router
 from shared.text import Code, Phone

@@ -9,15 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from services.pledges.domain.identity import phone_key
 from services.pledges.domain.reasons import Why
-from services.pledges.domain.team import TALK, Member, Observation, Talk, TalkState, Team, TeamRole
+from services.pledges.domain.team import Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
 from shared.access import Caller
 from shared.clock import now
 from shared.links import PublicLink
 from shared.names import Name, mask_name
+from shared.parameters import IfMatch, StoreDep
 from shared.problems import NotFound
 from shared.reach import OwnDivision
-from shared.service import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.strict import Body, Router
 from shared.text import Phone, Title
@@ -178,7 +178,7 @@ class TalkView(DocumentView):
 
     @classmethod
     def of(cls, talk: Talk) -> "TalkView":
-        return cls(queue=TALK.queues.get(talk.state), legal=TALK.legal(talk.state), **talk.model_dump())
+        return cls(queue=talk.queue, legal=talk.legal, **talk.model_dump())
 
 
 @router.post("/teams/{team_id}/talks", status_code=201, summary="预告线上宣讲 / Schedule a talk")

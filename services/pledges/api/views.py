@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from services.pledges.domain.campaign import Campaign, PledgeText
 from services.pledges.domain.pledge import Pledge
-from services.pledges.domain.states import PENDING, PLEDGE, PledgeState
+from services.pledges.domain.states import PENDING, PledgeState
 from shared.contracts.pledges import SignerRole
 from shared.divisions import path_name
 from shared.settings import settings
@@ -70,8 +70,8 @@ def _shown(pledge: Pledge) -> dict[str, object]:
     return {name: getattr(pledge, name) for name in same} | {
         "community": pledge.division,
         "community_name": path_name(pledge.division),
-        "queue": PLEDGE.queues.get(pledge.state),
-        "legal": PLEDGE.legal(pledge.state),
+        "queue": pledge.queue,
+        "legal": pledge.legal,
         "code_expires_at": pledge.code_expires_at if pledge.state is PENDING else None,
         "serial": pledge.serial or None,
         "day": pledge.signed_day,

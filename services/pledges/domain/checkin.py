@@ -9,7 +9,7 @@ from shared.documents import Day, Document, Index
 from shared.problems import Problem
 
 from .pledge import Pledge
-from .states import COUNTED, PLEDGE
+from .states import COUNTED
 
 STREAK_DAYS = 21
 
@@ -48,7 +48,7 @@ class CheckIn(Document):
     def done(cls, pledge: Pledge, day: date, yesterday: "CheckIn | None", now: datetime) -> "CheckIn":
         """Today's check-in. Raises NotCounted."""
         if pledge.state is not COUNTED:
-            raise NotCounted(state=pledge.state, legal=PLEDGE.legal(pledge.state))
+            raise NotCounted(state=pledge.state, legal=pledge.legal)
         assert yesterday is None or yesterday.day == day - timedelta(days=1)
         check_in = cls(
             id=check_in_id(pledge.id, day),

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.pledges import InvalidationMoved, SignerRole
 from shared.days import day_bounds
-from shared.divisions import CITY
-from shared.documents import Day, Document, Index
+from shared.divisions import division_range
+from shared.documents import Day, Index
 from shared.problems import Problem
 from shared.roles import Role
-from shared.workflow import Actor, History, Move, Workflow
+from shared.stateful import Stateful
+from shared.workflow import Actor, Move, Queue, Workflow
 
 from .pledge import Pledge
 from .reasons import Why
@@ -45,6 +46,7 @@ ENDED = "ended"
 PREPARED, RUNNING, DONE = InvalidationState.PREPARED, InvalidationState.RUNNING, InvalidationState.DONE
 IN_FORCE = (RUNNING, DONE)
 """The states in which a condition reaches what comes."""
+REVIEWER = Queue("reviewer", Role.CITY_OFFICER)
 INVALIDATION = Workflow(
     moves={
         "start": Move((PREPARED,), RUNNING),
@@ -52,7 +54,7 @@ INVALIDATION = Workflow(
         "cancel": Move((PREPARED, RUNNING), InvalidationState.CANCELLED),
         "lift": Move((DONE,), InvalidationState.LIFTED),
     },
-    queues={PREPARED: "reviewer", RUNNING: "system", DONE: "reviewer"},
+    queues={PREPARED: REVIEWER, RUNNING: Queue("system"), DONE: REVIEWER},
 )
 
 
@@ -105,17 +107,11 @@ class Condition(BaseModel):
         return within
 
 
-def division_range(code: str) -> dict[str, str]:
-    """The codes of a division and of all within it; the city's own code ends in zeros."""
-    prefix = code.removesuffix("00") if code == CITY else code
-    return {"$gte": prefix, "$lt": prefix + ":"}
-
-
-class Invalidation(Document):
+class Invalidation(Stateful):
     """`matched` is the dry count; `invalidated` how many were struck out so far."""
 
     collection: ClassVar[str] = "invalidations"
-    flow: ClassVar[Workflow | None] = INVALIDATION
+    flow: ClassVar[Workflow] = INVALIDATION
     indexes: ClassVar[Sequence[Index]] = (Index("states", [("state", 1), ("at", 1)]),)
 
     condition: Condition
@@ -128,7 +124,6 @@ class Invalidation(Document):
     after: str = ""
     """The id of the last pledge looked at: where a restart goes on."""
     state: InvalidationState = PREPARED
-    history: History = Field(default_factory=list)
 
     @property
     def actor(self) -> Actor:
@@ -172,8 +167,8 @@ class Invalidation(Document):
             self._move("finish", now, None)
 
     def _move(self, move: str, now: datetime, by: Actor | None) -> None:
-        INVALIDATION.move(self, move, now, by=by)
-        if self.state in INVALIDATION.terminal and self.condition.phone_key:
+        self.move(move, now, by=by)
+        if self.ended and self.condition.phone_key:
             self.condition = self.condition.model_copy(update={"phone_key": ENDED})
         self._moved()
 

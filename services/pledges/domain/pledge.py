@@ -20,10 +20,11 @@ from shared.contracts.pledges import (
     SignerRole,
 )
 from shared.days import local_day
-from shared.documents import Day, Document, Index, Most
+from shared.documents import Day, Index, Most
 from shared.personal import Personal, PersonId
 from shared.problems import Problem, TooManyRequests
-from shared.workflow import Actor, History, Workflow
+from shared.stateful import Stateful
+from shared.workflow import Actor, Workflow
 
 from .campaign import Campaign
 from .identity import Keys
@@ -83,12 +84,12 @@ def chain_id_of(campaign_id: str, community: str) -> str:
     return f"{campaign_id}:{community}"
 
 
-class Pledge(Document):
+class Pledge(Stateful):
     """The one-time code is kept as a keyed hash only; name, phone and door are sealed."""
 
     collection: ClassVar[str] = "pledges"
     person_field: ClassVar[str | None] = "signer"
-    flow: ClassVar[Workflow | None] = PLEDGE
+    flow: ClassVar[Workflow] = PLEDGE
     former_indexes: ClassVar[Sequence[str]] = ("forms",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("numbers", [("chain_id", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
@@ -126,7 +127,6 @@ class Pledge(Document):
     created_at: datetime
     """When the form was handed in and consent was given."""
     state: PledgeState = PENDING
-    history: History = Field(default_factory=list)
     held: Annotated[list[str], Most(8)] = Field(default_factory=list)
     """Why a reviewer must look before it counts."""
     code_key: str = ""
@@ -168,7 +168,7 @@ class Pledge(Document):
 
     def check_code_may_be_sent(self, now: datetime) -> None:
         """Raises IllegalMove, TooManyRequests."""
-        PLEDGE.check(self, "verify")
+        self.check("verify")
         if wait := max(limit.wait(self.code_times, now) for limit in RESEND):
             raise TooManyRequests(wait, "验证码发送过于频繁 / A code was just sent")
 
@@ -201,7 +201,7 @@ class Pledge(Document):
 
     def accepts(self, code_key: str, now: datetime) -> bool:
         """Whether this is the code. Raises IllegalMove, TooManyRequests, CodeExpired."""
-        PLEDGE.check(self, "verify")
+        self.check("verify")
         if self.wrong_codes >= WRONG_CODES:
             wait = max(limit.wait(self.code_times, now) for limit in RESEND)
             raise TooManyRequests(max(1, wait), "错误次数过多，请重新获取验证码 / Ask for a new code")
@@ -222,7 +222,7 @@ class Pledge(Document):
 
     def verify(self, now: datetime) -> None:
         """The signer holds the phone. A held pledge waits for the reviewer; another is counted at once."""
-        PLEDGE.move(self, "verify", now, by=SIGNER)
+        self.move("verify", now, by=SIGNER)
         self.code_key = ""
         if self.held:
             self.record(
@@ -238,7 +238,7 @@ class Pledge(Document):
 
     def count(self, serial: int, token: str, now: datetime, by: Actor | None = None) -> None:
         """Join the chain under `serial`, with the certificate `token`. Raises IllegalMove."""
-        PLEDGE.move(self, "count", now, by=by)
+        self.move("count", now, by=by)
         self.serial, self.token, self.signed_day = serial, token, local_day(now)
         self.record(
             PledgeSigned(
@@ -257,7 +257,7 @@ class Pledge(Document):
 
     def withdraw(self, now: datetime, why: Why | None = None) -> None:
         """The household takes it back. Raises IllegalMove."""
-        PLEDGE.move(self, "withdraw", now, by=SIGNER, why=why)
+        self.move("withdraw", now, by=SIGNER, why=why)
         self.ended_day = local_day(now)
         if self.serial:
             self.record(PledgeWithdrawn(**self._ended()))
@@ -266,9 +266,9 @@ class Pledge(Document):
 
     def lapse(self, now: datetime) -> None:
         """Its campaign is over and no code is good any more; while one is, no change. Raises IllegalMove."""
-        PLEDGE.check(self, "lapse")
+        self.check("lapse")
         if now >= self.code_expires_at:
-            PLEDGE.move(self, "lapse", now)
+            self.move("lapse", now)
             self.code_key, self.ended_day = "", local_day(now)
             self._drop(now)
 
@@ -315,7 +315,7 @@ class Pledge(Document):
         """
         if self.phone_key == f"erased|{self.id}":
             return
-        if "withdraw" in PLEDGE.legal(self.state):
+        if "withdraw" in self.legal:
             self.withdraw(now, Why.ERASURE)
         self.phone_key, self.identities = f"erased|{self.id}", []
         self.signing_key = self.account_key = ""
@@ -331,7 +331,7 @@ class Pledge(Document):
 
     def invalidate(self, reason: Why, now: datetime, by: Actor, invalidation: str = "") -> None:
         """The federation strikes it out, alone or by a bulk `invalidation`. Raises IllegalMove."""
-        PLEDGE.move(self, "invalidate", now, by=by, why=reason)
+        self.move("invalidate", now, by=by, why=reason)
         self.ended_day, self.invalidation = local_day(now), invalidation
         if self.serial:
             self.record(PledgeInvalidated(reason=reason, **self._ended()))

@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from shared.workflow import LASTS, Move, Workflow
+from shared.roles import Role
+from shared.workflow import LASTS, Move, Queue, Workflow
 
 
 class PledgeState(StrEnum):
@@ -27,6 +28,10 @@ PLEDGE = Workflow(
         "invalidate": Move((PENDING, VERIFIED, COUNTED), INVALIDATED),
         "lapse": Move((PENDING,), LAPSED),
     },
-    queues={PENDING: "signer", VERIFIED: "reviewer", COUNTED: "household"},
+    queues={
+        PENDING: Queue("signer", Role.RESIDENT),
+        VERIFIED: Queue("reviewer", Role.COUNTY_OFFICER, Role.CITY_OFFICER),
+        COUNTED: Queue("household", Role.RESIDENT),
+    },
     ends={PENDING: "lapse", COUNTED: LASTS},
 )

@@ -5,8 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import Field
-
 from shared.claims import AlreadyClaimed
 from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRecorded, TalkHeld, TalkMoved
 from shared.days import local_day
@@ -14,7 +12,9 @@ from shared.divisions import lies_in
 from shared.documents import Day, Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Erased, Problem
-from shared.workflow import Actor, History, Move, Workflow
+from shared.roles import Role
+from shared.stateful import Stateful
+from shared.workflow import Actor, Move, Queue, Workflow
 
 from .reasons import Why
 
@@ -115,15 +115,15 @@ TALK = Workflow(
         "hold": Move((SCHEDULED,), TalkState.HELD),
         "cancel": Move((SCHEDULED,), TalkState.CANCELLED),
     },
-    queues={SCHEDULED: "preacher"},
+    queues={SCHEDULED: Queue("preacher", Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CITY_OFFICER)},
 )
 
 
-class Talk(Document):
+class Talk(Stateful):
     """An online talk; `attendees` is a number, nobody is listed."""
 
     collection: ClassVar[str] = "talks"
-    flow: ClassVar[Workflow | None] = TALK
+    flow: ClassVar[Workflow] = TALK
     indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("starts_at", 1)]),)
 
     team_id: str
@@ -136,7 +136,6 @@ class Talk(Document):
     attendees: int | None = None
     held_day: Day | None = None
     state: TalkState = SCHEDULED
-    history: History = Field(default_factory=list)
 
     @classmethod
     def scheduled(
@@ -158,10 +157,10 @@ class Talk(Document):
 
     def hold(self, attendees: int, now: datetime, by: Actor) -> None:
         """It took place. Raises IllegalMove, TooEarly."""
-        TALK.check(self, "hold")
+        self.check("hold")
         if now < self.starts_at:
             raise TooEarly(starts_at=self.starts_at)
-        TALK.move(self, "hold", now, by=by)
+        self.move("hold", now, by=by)
         self.attendees, self.held_day = attendees, local_day(now)
         self.record(
             TalkHeld(
@@ -176,7 +175,7 @@ class Talk(Document):
 
     def cancel(self, reason: Why, now: datetime, by: Actor) -> None:
         """It will not take place. Raises IllegalMove."""
-        TALK.move(self, "cancel", now, by=by, why=reason)
+        self.move("cancel", now, by=by, why=reason)
         self._moved()
 
     def _moved(self) -> None:

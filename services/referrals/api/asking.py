@@ -16,10 +16,10 @@ from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.divisions import DivisionCode
 from shared.names import Name
+from shared.parameters import StoreDep
 from shared.persons import erase_keys
 from shared.proofs import account_key as known_as
 from shared.reach import open_to_all
-from shared.service import StoreDep
 from shared.strict import Body, Router
 from shared.text import Phone
 from shared.views import Consent, GivenDay, tagged

@@ -11,8 +11,8 @@ from services.referrals.domain.ward import MOST_BEDS, Ward
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.links import PublicLink
+from shared.parameters import IfMatch, StoreDep
 from shared.reach import OwnDepartment
-from shared.service import IfMatch, StoreDep
 from shared.store.store import repeated
 from shared.strict import Body, Router
 from shared.views import DocumentView, Instant, tagged

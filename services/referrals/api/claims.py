@@ -8,10 +8,10 @@ from services.referrals.patients import account_key
 from shared import security_log
 from shared.claiming import ClaimCode, ClaimView, brought, start
 from shared.clock import now
+from shared.parameters import StoreDep
 from shared.problems import Erased
 from shared.proofs import account_key as known_as
 from shared.security_log import Kind
-from shared.service import StoreDep
 from shared.store.store import repeated
 from shared.strict import Router
 from shared.views import tagged

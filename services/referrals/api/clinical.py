@@ -9,8 +9,8 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
 from services.referrals.opening import open_record
+from shared.parameters import StoreDep
 from shared.problems import NotFound
-from shared.service import StoreDep
 from shared.strict import Body, Router
 from shared.views import GivenDay, tagged
 

@@ -10,10 +10,10 @@ from services.referrals.domain.referral import Referral
 from services.referrals.opening import record
 from shared import security_log
 from shared.clock import now
+from shared.parameters import IfMatch, StoreDep
 from shared.problems import NotFound
 from shared.reach import open_to_all
 from shared.security_log import Kind
-from shared.service import IfMatch, StoreDep
 from shared.store.store import repeated
 from shared.strict import Body, Router
 from shared.text import Lines

@@ -12,9 +12,9 @@ from services.referrals.domain.reading import NoLongerRead, View
 from services.referrals.opening import open_record
 from shared import problems, security_log
 from shared.access import Role
+from shared.parameters import StoreDep
 from shared.problems import Problem
 from shared.security_log import Kind
-from shared.service import StoreDep
 from shared.strict import JsonRoute
 
 from .callers import Exporting, reached, reads

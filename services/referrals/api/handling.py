@@ -11,7 +11,7 @@ from services.referrals import changes
 from services.referrals.domain.referral import PATIENT, Referral
 from shared.access import Caller
 from shared.clock import now
-from shared.service import IfMatch, StoreDep
+from shared.parameters import IfMatch, StoreDep
 from shared.store.store import Store
 from shared.views import tagged
 from shared.workflow import Actor

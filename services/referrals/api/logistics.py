@@ -6,8 +6,8 @@ from services.referrals import queries
 from services.referrals.domain.reading import View
 from services.referrals.domain.states import COORDINATOR, ReferralState, Urgency
 from services.referrals.opening import open_record
+from shared.parameters import StoreDep
 from shared.reach import OwnDepartment
-from shared.service import StoreDep
 from shared.strict import Body, Router
 from shared.views import GivenDay, GivenId, tagged
 

@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 from services.referrals.domain.departments import DEPARTMENTS
 from services.referrals.domain.reading import Grant, GrantState, Reading, View
 from services.referrals.domain.referral import BedOffer, Consent, Referral
-from services.referrals.domain.slot import SLOT, Slot, SlotState
-from services.referrals.domain.states import REFERRAL, ReferralState, Urgency
+from services.referrals.domain.slot import Slot, SlotState
+from services.referrals.domain.states import ReferralState, Urgency
 from shared.clock import now
 from shared.contracts.referrals import Department
 from shared.days import local_day
@@ -62,8 +62,8 @@ def _step(referral: Referral) -> dict[str, Any]:
     return {name: getattr(referral, name) for name in (*same, "offer", "deadline")} | {
         "department_name": DEPARTMENTS[referral.department].name,
         "waiting_days": (until - local_day(referral.requested_at)).days,
-        "queue": REFERRAL.queues.get(referral.state),
-        "legal": REFERRAL.legal(referral.state),
+        "queue": referral.queue,
+        "legal": referral.legal,
         "slot_id": referral.slot_id or None,
     }
 
@@ -166,8 +166,8 @@ class SlotView(DocumentView):
         same = ("id", "version", "department", "starts_at", "minutes", "state")
         return cls(
             **{name: getattr(slot, name) for name in same},
-            queue=SLOT.queues.get(slot.state),
-            legal=SLOT.legal(slot.state),
+            queue=slot.queue,
+            legal=slot.legal,
             referral_id=slot.referral_id or None,
         )
 

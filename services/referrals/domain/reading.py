@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import Field
-
 from shared.contracts import referrals as events
 from shared.contracts.referrals import Department
 from shared.days import local_day
@@ -14,7 +12,8 @@ from shared.documents import Document, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Problem
 from shared.roles import Role
-from shared.workflow import Actor, History, Move, Workflow
+from shared.stateful import Stateful
+from shared.workflow import Actor, Move, Queue, Workflow
 
 from .referral import Referral
 
@@ -91,18 +90,18 @@ REVIEW = Workflow(
         "justify": Move((OPEN,), GrantState.JUSTIFIED),
         "object": Move((OPEN,), GrantState.UNJUSTIFIED),
     },
-    queues={OPEN: "data-officer"},
+    queues={OPEN: Queue("data-officer", Role.DATA_OFFICER)},
 )
 
 
-class Grant(Document):
+class Grant(Stateful):
     """A broken glass: one reader may read one record for an hour, and the data officer reviews why.
 
     The reason may say something about the patient, so it is sealed with her key.
     """
 
     collection: ClassVar[str] = "grants"
-    flow: ClassVar[Workflow | None] = REVIEW
+    flow: ClassVar[Workflow] = REVIEW
     person_field: ClassVar[str | None] = "patient"
     indexes: ClassVar[Sequence[Index]] = (
         Index("readers", [("referral_id", 1), ("by", 1), ("until", -1)]),
@@ -127,7 +126,6 @@ class Grant(Document):
     at: datetime
     until: datetime
     state: GrantState = OPEN
-    history: History = Field(default_factory=list)
     overdue: bool = False
     deadline: datetime | None = None
     """Until when it must be reviewed."""
@@ -161,10 +159,10 @@ class Grant(Document):
 
     def review(self, *, justified: bool, now: datetime, by: Actor) -> None:
         """The data officer's finding. Raises IllegalMove, OwnReview."""
-        REVIEW.check(self, "justify")
+        self.check("justify")
         if by.id == self.by:
             raise OwnReview()
-        REVIEW.move(self, "justify" if justified else "object", now, by=by)
+        self.move("justify" if justified else "object", now, by=by)
         self.deadline = None
         self.record(events.BreakGlassReviewed(state=self.state, **self._facts(now)))
 

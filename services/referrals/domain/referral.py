@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from shared.claims import AlreadyClaimed
 from shared.contracts import referrals as events
 from shared.contracts.referrals import Department
 from shared.days import day_bounds, local_day
-from shared.documents import Day, Document, Index
+from shared.documents import Day, Index
 from shared.personal import Personal, PersonId
 from shared.problems import Erased, InvalidRequest, Problem
 from shared.roles import Role
-from shared.workflow import Actor, History, Transition, Workflow
+from shared.stateful import Stateful
+from shared.workflow import Actor, Transition, Workflow
 
 from .departments import DEPARTMENTS
 from .states import READ_BY_DEPARTMENT, REFERRAL, TAKEN_BACK, ReferralState, Urgency, Why
@@ -57,7 +58,7 @@ class BedOffer(BaseModel):
     confirmed: bool = False
 
 
-class Referral(Document):
+class Referral(Stateful):
     """Name, phone and everything clinical is sealed. What is stored in clear says nothing about her health
     but the department.
 
@@ -67,7 +68,7 @@ class Referral(Document):
 
     collection: ClassVar[str] = "referrals"
     person_field: ClassVar[str | None] = "patient"
-    flow: ClassVar[Workflow | None] = REFERRAL
+    flow: ClassVar[Workflow] = REFERRAL
     indexes: ClassVar[Sequence[Index]] = (
         Index("queue", [("department", 1), ("state", 1), *QUEUE_ORDER]),
         Index("work", [("state", 1), *QUEUE_ORDER]),
@@ -101,7 +102,6 @@ class Referral(Document):
     requested_at: datetime
     urgency: Urgency = Urgency.ROUTINE
     state: ReferralState = ReferralState.REQUESTED
-    history: History = Field(default_factory=list)
     open: bool = True
     bed: int = 0
     slot_id: str = ""
@@ -170,7 +170,7 @@ class Referral(Document):
 
     def offer_bed(self, bed: int, admission_day: date, now: datetime, by: Actor) -> None:
         """Keep a bed for her until she has answered. Raises IllegalMove, InvalidRequest."""
-        REFERRAL.check(self, "offer_bed")
+        self.check("offer_bed")
         if admission_day < local_day(now) or admission_day > local_day(now + LONGEST_HOLD):
             raise _invalid("admission_day", "须为今天起90天内 / must be within 90 days from today")
         until = min(now + DEPARTMENTS[self.department].offer, day_bounds(admission_day)[1])
@@ -206,7 +206,7 @@ class Referral(Document):
 
     def _live_offer(self, move: str, now: datetime) -> BedOffer:
         # The sweep may be a second late: what has expired must not depend on it.
-        REFERRAL.check(self, move)
+        self.check(move)
         assert self.offer
         if now >= self.offer.expires_at:
             raise OfferExpired(expires_at=self.offer.expires_at)
@@ -262,7 +262,7 @@ class Referral(Document):
 
     def hold(self, why: Why, until: date, now: datetime, by: Actor) -> None:
         """Let it rest: on that day it comes back by itself. Raises IllegalMove, InvalidRequest."""
-        REFERRAL.check(self, "hold")
+        self.check("hold")
         if not local_day(now) < until <= local_day(now + LONGEST_HOLD):
             raise _invalid("until", "须在今后90天内 / must be within the next 90 days")
         self._step(events.ReferralHeld, "hold", now, by, why)
@@ -286,7 +286,7 @@ class Referral(Document):
 
         Only who lies in the ward stays there: the bed is hers until the ward discharges her.
         """
-        legal = REFERRAL.legal(self.state)
+        legal = self.legal
         if self.state is ReferralState.ADMITTED:
             pass
         elif "cancel" in legal:
@@ -326,8 +326,8 @@ class Referral(Document):
         **facts: Any,
     ) -> None:
         was = self.state
-        REFERRAL.move(self, move, now, by=by, why=why)
-        self.open = self.state not in REFERRAL.terminal
+        self.move(move, now, by=by, why=why)
+        self.open = not self.ended
         self.record(event(**self._facts(was, now), **facts))  # type: ignore[arg-type]  # each is an Event
 
     def _facts(self, was: ReferralState | None, now: datetime) -> dict[str, Any]:

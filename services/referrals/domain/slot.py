@@ -5,12 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Self
 
-from pydantic import Field
-
 from shared.contracts.referrals import Department, SlotMoved
-from shared.documents import Document, Index
+from shared.documents import Index
 from shared.problems import InvalidRequest, Problem
-from shared.workflow import Actor, History, Move, Workflow
+from shared.stateful import Stateful
+from shared.workflow import Actor, Move, Workflow
 
 from .states import COORDINATOR, DEPARTMENT, Why
 
@@ -62,13 +61,13 @@ class TooLate(Problem):
     status, type, title, title_en = 409, "too-late", "时段已开始", "The slot has begun"
 
 
-class Slot(Document):
+class Slot(Stateful):
     """`referral_id` is who booked it, under a unique index: no referral has two. `deadline` is its start,
     while it is open.
     """
 
     collection: ClassVar[str] = "slots"
-    flow: ClassVar[Workflow | None] = SLOT
+    flow: ClassVar[Workflow] = SLOT
     indexes: ClassVar[Sequence[Index]] = (
         Index("bookings", [("referral_id", 1)], unique=True, where={"referral_id": {"$gt": ""}}),
         Index("times", [("department", 1), ("state", 1), ("starts_at", 1)]),
@@ -81,7 +80,6 @@ class Slot(Document):
     """Where to meet: told to those who are to come, and never published."""
     referral_id: str = ""
     state: SlotState = OPEN
-    history: History = Field(default_factory=list)
     deadline: datetime | None = None
 
     @classmethod
@@ -100,7 +98,7 @@ class Slot(Document):
         """Raises SlotTaken, IllegalMove, OtherDepartment, TooLate."""
         if self.state is BOOKED:
             raise SlotTaken()
-        SLOT.check(self, "book")
+        self.check("book")
         if self.department is not department:
             raise OtherDepartment(department=self.department)
         if self.starts_at <= now:
@@ -117,7 +115,7 @@ class Slot(Document):
 
     def use(self, now: datetime, by: Actor) -> None:
         """The consult took place. Raises IllegalMove, TooEarly."""
-        SLOT.check(self, "use")
+        self.check("use")
         if now < self.starts_at:
             raise TooEarly(starts_at=self.starts_at)
         self._step("use", now, by)
@@ -135,7 +133,7 @@ class Slot(Document):
 
     def _step(self, move: str, now: datetime, by: Actor, why: Why | None = None) -> None:
         was = self.state
-        SLOT.move(self, move, now, by=by, why=why)
+        self.move(move, now, by=by, why=why)
         self._told(was)
 
     def _told(self, was: SlotState | None) -> None:

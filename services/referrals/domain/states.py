@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from shared.workflow import Move, Workflow
+from shared.roles import Role
+from shared.workflow import Move, Queue, Workflow
 
 
 class ReferralState(StrEnum):
@@ -48,7 +49,7 @@ class Why(StrEnum):
     OTHER = "other"
 
 
-COORDINATOR, DEPARTMENT = "coordinator", "department"
+COORDINATOR, DEPARTMENT = Queue("coordinator", Role.COORDINATOR), Queue("department", Role.CLINICIAN)
 """The two roles that work on referrals; a patient answers, and is never the only one who would notice."""
 
 S = ReferralState

@@ -98,7 +98,7 @@ class Replicas:
         host = Host([service], self.settings.model_copy(update={"mongodb_uri": await wire.open()}))
         await host.vault.open()
         await host.identity.check()  # it has the issuer's keys, as a replica that has served for a while
-        await host.stores["pledges"].prepare(service.documents)
+        await host.stores["pledges"].prepare(service.stored)
         transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
         headers = self._issuer.bearer() | KEPT
         http = httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30, headers=headers)

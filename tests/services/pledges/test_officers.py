@@ -103,3 +103,25 @@ async def test_who_decided_stands_in_the_history(town: Town, records: dict[str, 
     await town.http.post(f"{path}/invalidate", json=REASON, headers=of_county(town))
     history = (await town.http.get(path, headers=of_county(town))).json()["history"]
     assert history[-1]["by"] == "county-officer.kecheng"
+
+
+async def test_what_waits_for_an_officer_is_hers_alone_oldest_first_in_pages_that_hold_while_others_write(
+    town: Town, records: dict[str, str]
+) -> None:
+    async def waiting(headers: dict[str, str], **query: Any) -> Any:
+        answer = await town.http.get("/pledges/work", params=query, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    page = await waiting(of_county(town))
+    assert [item["id"] for item in page["items"]] == [records["pledge"], records["talk"]]
+    assert [item["queue"] for item in page["items"]] == ["reviewer", "preacher"]
+    assert page["items"][0]["legal"] == ["count", "withdraw", "invalidate"]
+    assert (await waiting(of_another(town)))["items"] == []
+
+    first = await waiting(of_county(town), limit=1)
+    await town.http.post(f"/pledges/reviews/{records['pledge']}/count", headers=of_county(town))
+    second = await waiting(of_county(town), limit=1, after=first["next"])
+    assert [item["id"] for item in second["items"]] == [records["talk"]] and second["next"] is None
+    refused = await town.http.get("/pledges/work", params={"after": "e30"}, headers=of_county(town))
+    assert (refused.status_code, problem(refused)) == (422, "invalid-request")

@@ -42,7 +42,7 @@ class Replicas:
         for _ in range(2):
             host = Host([service], self._settings)
             await host.vault.open()
-            await host.stores["referrals"].prepare(service.documents)
+            await host.stores["referrals"].prepare(service.stored)
             await Deadlines(host.stores["referrals"], service.deadlines).prepare()
             transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
             http = httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30)

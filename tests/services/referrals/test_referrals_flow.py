@@ -235,3 +235,17 @@ async def test_without_both_consents_or_for_another_department_nothing_is_kept(
 def test_every_state_has_one_queue_or_is_an_end_and_one_fhir_status() -> None:
     assert set(REFERRAL.queues) | REFERRAL.terminal == set(ReferralState) == set(TASK_STATUS)
     assert not set(REFERRAL.queues) & REFERRAL.terminal
+
+
+async def test_every_role_is_shown_what_waits_for_it(desk: Desk) -> None:
+    referral = await desk.asked()
+
+    async def waiting(who: Who) -> list[tuple[str, str]]:
+        page = await desk.seen(who, "/work")
+        return [(item["id"], item["queue"]) for item in page["items"] if item["kind"] == "referrals"]
+
+    staff = (Who.COORDINATOR, Who.BREAST, Who.THYROID)
+    assert [await waiting(who) for who in staff] == [[(referral, "coordinator")], [], []]
+    await desk.done(Who.COORDINATOR, f"/referrals/{referral}/triage", {"urgency": "routine"})
+    assert [await waiting(who) for who in staff] == [[], [(referral, "department")], []]
+    assert await waiting(Who.PATIENT) == []
