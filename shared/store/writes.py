@@ -38,6 +38,8 @@ MAX_PENDING = 500
 """Events one document may have waiting: far below MongoDB's 16 MB, and a relay is never that late."""
 MAX_PENDING_SIZE = 2_000_000
 """Characters (of at most 4 bytes) in their data."""
+FEW = 4
+"""Events that are within both bounds whatever they say."""
 MAX_EVENT = 256 * 1024
 """Bytes of an event's data: Kafka takes 1 MiB with all that is around it, and what it refused would stand
 before all later events for ever."""
@@ -111,7 +113,8 @@ class Write:
             _entry(document, version, index, event, origin)
             for index, (event, origin) in enumerate(zip(events, origins, strict=True))
         ]
-        _check_pending([*document._stored.get("outbox", ()), *outbox])
+        if (waiting := document._stored.get("outbox")) or len(outbox) > FEW:
+            _check_pending([*(waiting or ()), *outbox])
         fields = document.clear_fields() | await _sealed(document, vault) | {"version": version}
         return cls(document, fields, outbox, kept)
 
