@@ -8,6 +8,7 @@ address that asks for many codes pays for each further one with a proof of work,
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -54,7 +55,8 @@ class Network(NamedTuple):
     share: int
 
 
-def networks_of(address: str) -> list[Network]:
+@lru_cache(maxsize=4096)
+def networks_of(address: str) -> Sequence[Network]:
     """An address of IPv4; the networks of one of IPv6, the smallest first. Some tests have neither."""
     try:
         found = ip_address(address)

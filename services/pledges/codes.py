@@ -15,13 +15,16 @@ from shared.roles import Role, reaches
 from shared.settings import settings
 from shared.store.store import Store
 
-HERE = (Limit(5, 10 * MINUTE), Limit(15, DAY))
+HERE = (Limit(5, 10 * MINUTE, own=True), Limit(15, DAY, own=True))
 """Codes to one phone that one address, or one account, may ask for: a family at one table, not a script."""
 PHONE_DAY = Limit(20, DAY)
 PHONE = (Limit(8, 10 * MINUTE), PHONE_DAY)
 """Codes to one phone, whoever asks: more than one of them may, so that nobody uses up another's."""
+LIMITS = HERE + PHONE
 PER_HOUR, PER_DAY = 20, 100
 """Of a campaign, and of the city, as multiples of what may go out in a minute before the brake is on."""
+PART = 16
+"""Characters of a keyed hash, enough to tell those apart who ask for codes to one phone."""
 WORKERS = (Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CITY_OFFICER)
 
 
@@ -51,10 +54,8 @@ def _busy(counted: Counted) -> bool:
 
 async def _count(store: Store, asking: Asking, phone: str, campaign_id: str) -> list[Counted]:
     blind = store.vault.blind_index
-    tallies = [
-        Tally(blind(f"codes|{phone}|{asking.here}"), HERE),
-        Tally(blind(f"codes|{phone}"), PHONE),
-    ]
+    here = blind(f"codes|{asking.here}")
+    tallies = [Tally(f"codes|{phone}", LIMITS, part=here[:PART], seldom=True)]
     if asking.bearer is None and (minute := settings().codes_per_minute):
         limits = Limit(minute, MINUTE), Limit(minute * PER_HOUR, HOUR), Limit(minute * PER_DAY, DAY)
         tallies += [

@@ -108,3 +108,31 @@ async def test_what_may_happen_once_happens_once(replica: Callable[[], Rates]) -
     assert await let_in(6, once, one, two) == 1
     with moved(timedelta(days=1)):
         assert await let_in(6, once, one, two) == 0
+
+
+@pytest.mark.parametrize("seldom", [True, False])
+async def test_each_part_has_its_own_limits_and_all_together_theirs(
+    replica: Callable[[], Rates], seldom: bool
+) -> None:
+    one, two = replica(), replica()
+    limits = (Limit(5, MINUTE, own=True), Limit(9, DAY, own=True), Limit(8, MINUTE), Limit(20, DAY))
+
+    def part(name: str) -> tuple[Tally, ...]:
+        return (Tally("phone", limits, part=name, seldom=seldom),)
+
+    assert await let_in(1, part("a"), one) == 1
+    assert await let_in(7, part("a"), two) == 4
+    assert await let_in(7, part("a"), one, two) == 0
+    assert await let_in(7, part("b"), one) == 3
+    assert await let_in(1, part("c"), two) == 0
+    with moved(timedelta(seconds=MINUTE)):
+        assert await let_in(7, part("a"), one) == 4  # of its day
+        assert await let_in(7, part("d"), two) == 4
+    with moved(timedelta(seconds=2 * MINUTE)):
+        assert [await let_in(7, part(name), one) for name in "ef"] == [4, 0]  # of the phone's day
+
+
+async def test_of_first_requests_at_once_exactly_as_many_pass(replica: Callable[[], Rates]) -> None:
+    one, two = replica(), replica()
+    for who in "abcdef":
+        assert await let_in(3 * MOST, (Tally(who, PER_MINUTE, seldom=True),), one, two) == MOST

@@ -16,6 +16,7 @@ from shared.idempotency import PROVES
 from shared.parameters import StoreDep
 from shared.problems import NotFound
 from shared.proofs import SignInAgain, account_key, check_fresh, proven_since
+from shared.roles import Bearer
 from shared.store.store import Store
 
 D = TypeVar("D", bound=Document)
@@ -70,14 +71,14 @@ async def _proof(store: StoreDep, caller: MaybeCaller, given: SigningKey = None)
     )
 
 
-async def _own_account(store: StoreDep, caller: MaybeCaller) -> str:
+def own_account(store: Store, bearer: Bearer | None) -> str:
+    """The keyed hash of the resident's account that a form comes from; empty where it comes from none."""
     # Who has a staff role too may be typing the form for a household that has no account.
-    own = caller is not None and caller.callers.keys() == {Role.RESIDENT}
-    return account_key(store.vault.blind_index, caller) if caller and own else ""
+    if bearer is None or bearer.callers.keys() != {Role.RESIDENT}:
+        return ""
+    return account_key(store.vault.blind_index, bearer)
 
 
-OwnAccount = Annotated[str, Depends(_own_account)]
-"""The keyed hash of the resident's account that a form comes from; empty where it comes from none."""
 Proven = Annotated[Proof, Depends(_proof)]
 """`proof: Proven` in a route for a pledge's holder; then `held_pledge`."""
 

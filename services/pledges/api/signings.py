@@ -37,12 +37,12 @@ from .callers import (
     FreshlyProven,
     Holder,
     HolderOfCode,
-    OwnAccount,
     Proof,
     Proven,
     Signer,
     Signing,
     held_pledge,
+    own_account,
 )
 from .views import PledgeView, certificate_url
 
@@ -87,12 +87,11 @@ async def sign(
     store: StoreDep,
     response: Response,
     chosen: ChosenKey,
-    account: OwnAccount,
 ) -> PledgeView:
     campaign = await Lookups.of(store).campaign_showing(campaign_id, form.text_version)
     blind = store.vault.blind_index
     keys = keys_of(blind, form.community, form.door, form.phone, form.name)
-    given = form.model_dump(exclude={"consent"}) | {"account_key": account}
+    given = form.model_dump(exclude={"consent"}) | {"account_key": own_account(store, asking.bearer)}
     given |= {"signing_key": signing_key(blind, chosen), "signer": await store.vault.new_person()}
     pledge = Pledge.signed(campaign, keys, now=now(), **given)
     async with paying_for_code(store, asking, keys.phone, campaign_id, form.community) as reasons:
