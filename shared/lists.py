@@ -18,6 +18,7 @@ from shared.documents import Document
 from shared.problems import InvalidRequest
 from shared.store.driver import Bson
 from shared.store.store import Store
+from shared.views import Cursor
 
 D = TypeVar("D", bound=Document)
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Page(BaseModel, Generic[T]):
 
 
 Limit = Annotated[int, Query(ge=1, le=200)]
-After = Annotated[str | None, Query(max_length=400, description="上一页的 next / `next` of the page before")]
+After = Annotated[Cursor | None, Query(description="上一页的 next / `next` of the page before")]
 
 
 async def page_of(

@@ -171,6 +171,9 @@ class Mongod:
             *("--replSet", REPLICA_SET, "--oplogSize", "256"),
             *("--wiredTigerCacheSizeGB", str(self.cache_gb), "--nounixsocket"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # A file that nobody used for half a minute is closed (10 min by default): each collection and
+            # index is one, and a process may only have so many.
+            *("--wiredTigerEngineConfigString", "file_manager=(close_idle_time=30,close_scan_interval=10)"),
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             # What a killed process leaves open locks its cursors for so long (60 s by default).
             *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}"),

@@ -69,7 +69,8 @@ def record(kind: Kind, reason: str | None = None, **facts: str | int | None) -> 
     """Write a line. `reason` and `facts` are words and numbers of ours, never what a caller sent."""
     _counts[kind].inc()
     scope = _scope.get()
-    line: dict[str, Any] = {"log": NAME, "time": now(), "kind": kind, "reason": reason, **facts}
+    line: dict[str, Any] = {"log": NAME, "level": "info", "event": f"security: {kind}", "timestamp": now()}
+    line |= {"kind": kind, "reason": reason, **facts}
     line["trace_id"] = trace_id(current_traceparent())
     if scope is not None:
         line |= {"route": _route(scope), "role": scope.get(ROLE), "caller": _caller(scope)}

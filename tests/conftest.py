@@ -2,6 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryDirectory
 
 import pytest
 from issuing import Issuing, issuing
@@ -9,6 +13,8 @@ from kafka_broker import KafkaBroker, NoKafka, find_broker
 
 from shared.mongod import Mongod
 
+ROOM = 4 * 2**30
+"""Bytes that the databases of a run need."""
 LONGEST = ("test_log_contract.py", "test_processes.py", "test_servers.py", "test_real_parts.py")
 
 
@@ -17,11 +23,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+@contextmanager
+def memory_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory, where there is room: on a disk the tests of rules mostly wait for it."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or disk_usage(memory).free < ROOM:
+        yield tmp_path_factory.mktemp("mongod")
+        return
+    with TemporaryDirectory(prefix="jinguo-mongod-", dir=memory) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
-    node = Mongod.start(tmp_path_factory.mktemp("mongod"))
-    yield node
-    node.kill()
+    with memory_folder(tmp_path_factory) as folder:
+        node = Mongod.start(folder)
+        yield node
+        node.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Nothing of a patient lies in clear, least of all a word about her health: see `test_canaries`."""
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from canaries import Finder
 from running import a_request, bearer, serving
 
 from jinguo import demo_referrals
+from jinguo.client import Client
 from jinguo.connection import Platform
 from jinguo.demo import Api
 from jinguo.demo_referrals import PATHS, Channel, Patient, Step
@@ -45,10 +47,11 @@ async def test_nothing_of_a_patient_lies_in_clear_anywhere(
     finder, clinical = Finder(NAME, PHONE, SUBJECT, *CLINICAL), Finder(*CLINICAL)
     with serving(settings) as url:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-            channel = Channel(Api(http), url)
-            await channel.open(len(STATES))
-            for number, state in enumerate(STATES):
-                await channel.walk(patient(number, state))
+            with closing(Client(url, 4)) as client:
+                channel = Channel(Api(client))
+                await channel.open(len(STATES))
+                for number, state in enumerate(STATES):
+                    await channel.walk(patient(number, state))
             ids = await emergencies_and_errors(http, url)
             assert await settled(platform, 60)
             officer, coordinator = bearer(url), bearer(url, Role.COORDINATOR, None)

@@ -3,7 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from running import SIGNING, a_form, bearer, eventually, flow_settings, serving
 
 from jinguo import demo
+from jinguo.client import Client
 from jinguo.connection import Platform
 from jinguo.operations import audit, replay, settled, trace
 from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned
@@ -151,8 +152,9 @@ async def check_replay(flow: Flow) -> None:
 async def check_withdrawal(flow: Flow) -> None:
     """A household takes its pledge back: its county counts one less, and nobody else does."""
     before = await flow.dashboard()
-    async with flow.http() as http:
-        api = demo.Api(http)
+    with closing(Client(flow.url, 4)) as client:
+        api = demo.Api(client)
+        client.headers = await api.token(demo.APP) | {"Signing-Key": demo.SIGNING_KEY}
         (campaign,) = await api.get("/pledges/campaigns")
         household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]
         path = f"/pledges/campaigns/{campaign['id']}/pledges"

@@ -53,7 +53,7 @@ def plain_tracebacks() -> Iterator[None]:
 
 @pytest.fixture
 async def toy_url(plain_hosts: Hosts) -> AsyncIterator[str]:
-    plain_hosts.settings = plain_hosts.settings.model_copy(update={"public_requests_per_minute": 3})
+    plain_hosts.settings = plain_hosts.settings.model_copy(update={"public_writes_per_minute": 3})
     host = await plain_hosts.prepare()
     async with served(host.app()) as url:
         yield url
