@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shared.archive import partition_of
+from shared.city.divisions import county_of
 from shared.consumers.runtime import BATCH
-from shared.divisions import county_of
-from shared.events import Envelope
+from shared.log.archive import partition_of
 from shared.log.broker import Broker
 from shared.log.kafka_clients import create_topics
 from shared.log.wire import to_headers
-from shared.store.driver import Bson, Database, InsertOne, UpdateOne, transaction
+from shared.model.events import Envelope
+from shared.mongo.driver import Bson, Database, InsertOne, UpdateOne, transaction
 
 
 async def produce(bootstrap: str, topic: str, documents: list[Bson]) -> float:

@@ -19,14 +19,14 @@ from bench.parts import Parts, campaign, parts
 from jinguo.connection import Platform
 from jinguo.operations import audit, settled
 from services.pledges.domain.pledge import Pledge
-from shared.archive import Archive
+from shared.city.divisions import CITY_HOUSEHOLDS
 from shared.contracts.pledges import PledgeCodeIssued
-from shared.divisions import CITY_HOUSEHOLDS
-from shared.events import decode
+from shared.log.archive import Archive
+from shared.model.events import decode
+from shared.mongo.driver import Client
+from shared.privacy.vault import Vault
 from shared.settings import Settings, use
-from shared.store.driver import Client
 from shared.telemetry import configure_logging
-from shared.vault import Vault
 
 CLIENTS = 64
 BATCH = 2000

@@ -14,18 +14,18 @@ from services.pledges.app import service
 from services.pledges.domain.campaign import Campaign
 from services.pledges.domain.identity import keys_of, signing_key
 from services.pledges.domain.pledge import Pledge, chain_id_of, code_text
-from shared.clock import now
+from shared.city.days import local_day
+from shared.city.divisions import communities
 from shared.contracts.pledges import PledgeSigned, SignerRole
-from shared.days import local_day
-from shared.divisions import communities
-from shared.ids import new_id
-from shared.keyring import Keyring
+from shared.model.clock import now
+from shared.model.ids import new_id
+from shared.mongo.driver import Bson, Client, PyMongoError, is_transient
+from shared.privacy.keyring import Keyring
+from shared.privacy.vault import Vault
 from shared.settings import Settings
-from shared.store.driver import Bson, Client, PyMongoError, is_transient
 from shared.store.store import Store
 from shared.store.writes import Write
 from shared.telemetry import new_traceparent
-from shared.vault import Vault
 
 CODE = "202003"
 CHUNK = 5000

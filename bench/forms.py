@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jinguo.demo import GIVEN, ROLES, SURNAMES
-from shared.divisions import communities, households
+from shared.city.divisions import communities, households
 
 SEED = 2020
 _PRIME = 48_271

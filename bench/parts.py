@@ -20,12 +20,12 @@ import httpx
 from bench import forms, load
 from jinguo.demo import OFFICER
 from jinguo.issuer import PATH, fetch
-from shared.child import end, free_port, is_free, spawn
-from shared.keyring import Keyring
-from shared.mongod import Mongod
+from shared.local.child import end, free_port, is_free, spawn
+from shared.local.mongod import Mongod
+from shared.mongo.driver import Client, connect
+from shared.privacy.keyring import Keyring
+from shared.privacy.vault import Vault
 from shared.settings import Settings
-from shared.store.driver import Client, connect
-from shared.vault import Vault
 from tests.kafka_broker import KafkaBroker, find_broker
 
 START_TIMEOUT = 60.0

@@ -3,12 +3,12 @@
 import asyncio
 import time
 
+from shared.city.divisions import CITY, county_of
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
 from shared.contracts.pledges import PledgeCodeIssued, PledgeSigned
-from shared.divisions import CITY, county_of
+from shared.mongo.driver import Database
 from shared.service import Service
-from shared.store.driver import Database
 from shared.store.store import Store
 
 TABLE = "cells"

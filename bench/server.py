@@ -17,22 +17,22 @@ from jinguo.issuer import PATH, LocalIssuer
 from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
-from shared.allowances import Allowances
-from shared.documents import Document
-from shared.edge import front
 from shared.host import Host, serve
-from shared.identity import Identity
-from shared.ids import new_id
-from shared.keyring import Keyring
-from shared.personal import PersonId
-from shared.rates import Rates
+from shared.http.allowances import Allowances
+from shared.http.edge import front
+from shared.http.identity import Identity
+from shared.http.routes import Router
+from shared.model.documents import Document
+from shared.model.ids import new_id
+from shared.model.personal import PersonId
+from shared.mongo.driver import connect
+from shared.privacy.keyring import Keyring
+from shared.privacy.vault import Vault
 from shared.service import Service
 from shared.settings import Settings, use
-from shared.store.driver import connect
+from shared.store.rates import Rates
 from shared.store.store import Store
-from shared.strict import Router
 from shared.telemetry import configure_logging
-from shared.vault import Vault
 
 router = Router()
 

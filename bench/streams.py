@@ -15,21 +15,21 @@ from bench.parts import Parts, until
 from services.notifier.activities.pledges import BOARD
 from services.pledges.app import service as pledges
 from services.pledges.domain.pledge import Pledge
-from shared.archive import Archives
 from shared.consumers.declare import Consumer
 from shared.consumers.retries import Retries
 from shared.consumers.runtime import BATCH, Runtime
 from shared.consumers.transaction import Transaction
 from shared.contracts.pledges import PledgeSigned
+from shared.log.archive import Archives
 from shared.log.broker import Broker
 from shared.log.kafka import KafkaLog
+from shared.log.relay import Relay
 from shared.log.wire import topic_of
-from shared.relay import Relay
+from shared.mongo.driver import Bson, Client
+from shared.mongo.lease import Lease
+from shared.privacy.vault import Vault
 from shared.settings import Settings
-from shared.store.driver import Bson, Client
-from shared.store.lease import Lease
 from shared.store.store import Store
-from shared.vault import Vault
 
 SOURCE = "pledges"
 PATIENCE = 60.0

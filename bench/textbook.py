@@ -10,14 +10,14 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 
 from bench.projection import TABLE, row_of
-from shared.archive import partition_of
-from shared.documents import Document
-from shared.events import Envelope
+from shared.log.archive import partition_of
 from shared.log.broker import Broker
 from shared.log.kafka_clients import create_topics
 from shared.log.wire import from_record, to_headers, topic_of
+from shared.model.documents import Document
+from shared.model.events import Envelope
+from shared.mongo.driver import Bson, DuplicateKeyError, connect, transaction
 from shared.settings import Settings
-from shared.store.driver import Bson, DuplicateKeyError, connect, transaction
 from shared.store.store import Store
 
 OUTBOX = "outbox"

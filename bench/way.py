@@ -11,8 +11,8 @@ from bench.figures import Figure, Pairs
 from bench.load import Outcome
 from bench.parts import Parts, until
 from bench.projection import LATENESS, counted
+from shared.mongo.driver import Database
 from shared.settings import Settings
-from shared.store.driver import Database
 
 DRAIN = 90.0
 """Seconds that the last event may take."""

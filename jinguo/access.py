@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jinguo.services import SERVICES
-from shared.access import Rule, rule_of
-from shared.reach import named_in
-from shared.roles import Role
+from shared.http.access import Rule, rule_of
+from shared.http.reach import named_in
+from shared.model.roles import Role
 
 PATH = Path("docs/access.md")
 OPEN = """

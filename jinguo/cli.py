@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.mongod import MongodError
-from shared.plurals import plural
-from shared.roles import Role
+from shared.local.mongod import MongodError
+from shared.model.plurals import plural
+from shared.model.roles import Role
 from shared.settings import settings
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run an operator's command; what is wrong is one sentence, not a traceback."""
     from jinguo.connection import NotRunning
     from jinguo.operations import NotReplayable
-    from shared.store.driver import PyMongoError
+    from shared.mongo.driver import PyMongoError
 
     try:
         return asyncio.run(work)
@@ -78,7 +78,7 @@ def serve(
     from jinguo.services import SERVICES, named
     from shared.host import Host
     from shared.host import serve as run
-    from shared.identity import ProductionRefused
+    from shared.http.identity import ProductionRefused
     from shared.telemetry import configure_logging
 
     found = settings()
@@ -168,8 +168,8 @@ def issuer() -> None:
     from starlette.routing import Mount, Route
 
     from jinguo.issuer import PATH, LocalIssuer
-    from shared.edge import front
     from shared.host import serve as run
+    from shared.http.edge import front
 
     found = settings()
     if found.production or not found.oidc_issuer:
@@ -189,9 +189,9 @@ def serve_me(
 
     from jinguo.me import Me
     from jinguo.services import SERVICES
-    from shared.edge import front
     from shared.host import serve as run
     from shared.host import start_page
+    from shared.http.edge import front
 
     found = settings()
     ready = Route("/health/ready", lambda _: Response(status_code=204))
@@ -218,7 +218,7 @@ def database_users(
 
     async def work() -> None:
         from jinguo.database_users import create_users
-        from shared.store.driver import connect
+        from shared.mongo.driver import connect
 
         found = settings()
         assert found.mongodb_uri

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from jinguo.services import SERVICES
-from shared.archive import Archive, Archives
 from shared.consumers.runtime import Runtime
-from shared.keyring import Keyring
+from shared.log.archive import Archive, Archives
 from shared.log.embedded import EmbeddedLog
+from shared.mongo.driver import Client, connect
+from shared.privacy.keyring import Keyring
+from shared.privacy.vault import Vault
 from shared.settings import Settings, settings
-from shared.store.driver import Client, connect
 from shared.store.store import Store
-from shared.vault import Vault
 
 URI_FILE = "mongodb-uri"
 """Where `jinguo up` leaves the address of the mongod it started."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinguo.kafka_rights import OPERATOR
 from jinguo.services import SERVICES, named
-from shared.store.driver import Client, OperationFailure
+from shared.mongo.driver import Client, OperationFailure
 
 USERS = "admin"
 """The database that users and roles are kept in."""

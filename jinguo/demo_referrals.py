@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from jinguo.demo import CLIENTS, GIVEN, PATIENCE, SURNAMES, Api
+from jinguo.demo_api import CLIENTS, GIVEN, PATIENCE, SURNAMES, Api
 from jinguo.issuer import Person
-from shared.contracts.referrals import ENDED, Department
-from shared.days import local_day
-from shared.divisions import counties
-from shared.roles import Role
+from shared.city.days import local_day
+from shared.city.departments import Department
+from shared.city.divisions import counties
+from shared.contracts.referrals import ENDED
+from shared.model.roles import Role
 
 BEGINS_IN = timedelta(seconds=20)
 """When the consults that take place in this demo begin."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import shared.contracts
-from shared.events import Event
-from shared.personal import personal_fields
+from shared.model.events import Event
+from shared.model.personal import personal_fields
 
 Schema = dict[str, Any]
 

@@ -27,10 +27,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from shared.divisions import OrgUnit, org_units
-from shared.identity import LOCAL_ISSUER
-from shared.ids import new_id
-from shared.roles import Lack, Role, known_department, known_division, lack
+from shared.city.divisions import OrgUnit, org_units
+from shared.http.identity import LOCAL_ISSUER
+from shared.model.ids import new_id
+from shared.model.roles import Lack, Role, known_department, known_division, lack
 
 PATH = "/issuer"
 SECONDS = 12 * 3600

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from jinguo.connection import Platform
 from jinguo.services import SERVICES
-from shared.keyring import Keyring
-from shared.persons import erase_again
+from shared.http.persons import erase_again
+from shared.privacy.keyring import Keyring
 
 SETTLE = 2.0
 """Seconds after which whoever had begun to wrap with the older key has stored what it wrapped."""

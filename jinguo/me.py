@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from jinguo.services import SERVICES
-from shared import problems
-from shared.problems import Unavailable
+from shared.model import problems
+from shared.model.problems import Unavailable
 
 PATH = "/me"
 PASSED_ON = (401, 403)

@@ -11,9 +11,9 @@ from jinguo.services import SERVICES
 from shared.consumers.parking import Parking
 from shared.consumers.runtime import Runtime
 from shared.consumers.tables import drop_tables, prepare_tables
-from shared.events import PARTITIONS, Envelope
 from shared.log.kafka_publisher import REFILL
-from shared.store.driver import Bson, Session, in_transaction
+from shared.model.events import PARTITIONS, Envelope
+from shared.mongo.driver import Bson, Session, in_transaction
 from shared.telemetry import trace_id
 
 
@@ -47,7 +47,7 @@ async def replay(platform: Platform, group: str, start: int | datetime = 0) -> A
     old = await runtime.cursors.live()
     new = old + 1
     await _forget(runtime, new)
-    await prepare_tables(store, consumer, new)
+    await prepare_tables(store, consumer.tables, consumer.followed, new)
     runtime.cursors.generation = new
     runtime.parking = Parking(store.database, f"{group}@{new}")
     handled = 0
@@ -62,7 +62,7 @@ async def _forget(runtime: Runtime, generation: int) -> None:
     group, database = runtime.consumer.group, runtime.store.database
     await database["cursors"].delete_many({"_id": {"$regex": f"^{re.escape(group)}@{generation}/"}})
     await database["parked"].delete_many({"group": f"{group}@{generation}"})
-    await drop_tables(runtime.store, runtime.consumer, generation)
+    await drop_tables(runtime.store, runtime.consumer.tables, generation)
 
 
 async def _fold(
@@ -106,7 +106,7 @@ async def _swap(runtime: Runtime, old: int, new: int) -> None:
         )
 
     await in_transaction(runtime.store.client, switch)
-    await drop_tables(runtime.store, runtime.consumer, old)
+    await drop_tables(runtime.store, runtime.consumer.tables, old)
 
 
 # ── audit ────────────────────────────────────────────────────────────────────────────────────────

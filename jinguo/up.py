@@ -9,9 +9,9 @@ from jinguo import me
 from jinguo.connection import URI_FILE
 from jinguo.issuer import PATH, LocalIssuer
 from jinguo.services import SERVICES
-from shared.child import is_free
 from shared.host import Host, serve
-from shared.mongod import Mongod
+from shared.local.child import is_free
+from shared.local.mongod import Mongod
 from shared.settings import Settings
 from shared.telemetry import configure_logging
 

@@ -19,29 +19,29 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from shared import security_log
-from shared.allowances import Allowances
-from shared.archive import Archives
-from shared.clock import now
+from shared.consumers.progress import Progress
 from shared.consumers.retries import Retries
 from shared.consumers.runtime import Runtime
-from shared.deadlines import Deadlines
-from shared.edge import front
-from shared.idempotency import KEPT
-from shared.identity import Identity, ProductionRefused
-from shared.keyring import Keyring
+from shared.http.allowances import Allowances
+from shared.http.edge import front
+from shared.http.identity import Identity, ProductionRefused
+from shared.log.archive import Archives
 from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Log
-from shared.progress import Progress
-from shared.rates import Rates
-from shared.relay import Relay
+from shared.log.relay import Relay
+from shared.model.clock import now
+from shared.mongo.driver import PyMongoError, connect
+from shared.mongo.lease import Lease
+from shared.privacy.keyring import Keyring
+from shared.privacy.vault import Vault
 from shared.security_log import Kind
 from shared.service import Service
 from shared.settings import Settings, use
-from shared.store.driver import PyMongoError, connect
-from shared.store.lease import Lease
+from shared.store.deadlines import Deadlines
+from shared.store.rates import Rates
+from shared.store.request_keys import KEPT
 from shared.store.store import Store
 from shared.telemetry import LOOP_LAG
-from shared.vault import Vault
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ import orjson
 from prometheus_client import Counter, Gauge
 from starlette.types import Scope
 
-from shared.clock import now
+from shared.model.clock import now
 from shared.telemetry import current_traceparent, trace_id
 
 NAME = "jinguo.security"

@@ -8,21 +8,22 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from shared import persons, problems, work
-from shared.allowances import Allowances
 from shared.consumers.declare import Consumer
-from shared.deadlines import Closing, Deadline
-from shared.documents import Document
-from shared.idempotency import IdempotentPosts, proof_headers
-from shared.identity import Identity
-from shared.middleware import BodyLimit
-from shared.pages import Pages
-from shared.persons import Erasure, PersonalData
-from shared.reach import check_reach
-from shared.stateful import Stateful
+from shared.http import answers, persons, work
+from shared.http.allowances import Allowances
+from shared.http.idempotency import IdempotentPosts
+from shared.http.identity import Identity
+from shared.http.middleware import BodyLimit
+from shared.http.pages import Pages
+from shared.http.persons import Erasure, PersonalData
+from shared.http.reach import check_reach
+from shared.http.routes import Router
+from shared.http.work import Own
+from shared.model.documents import Document
+from shared.model.stateful import Stateful
+from shared.store.deadlines import Closing, Deadline
+from shared.store.request_keys import proof_headers
 from shared.store.store import Store
-from shared.strict import Router
-from shared.work import Own
 
 Job = Callable[[Store], Awaitable[None]]
 """Background work that runs for as long as the service does; it is started again when it fails."""
@@ -118,7 +119,7 @@ class Service:
         app.state.store = store
         app.state.identity = identity
         app.state.allowances = allowances
-        problems.install(app)
+        answers.install(app)
         for router in self.routes:
             for route in router.routes:
                 check_reach(route)

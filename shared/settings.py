@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     public_writes_per_minute: int = 120
     """What they may change there."""
     public_codes_per_minute: int = 30
-    """How often they may have a code sent; an address beyond it by a proof of work (shared/allowances.py)."""
+    """How often they may have a code sent; an address beyond it by a proof of work (http/allowances.py)."""
     networks: dict[str, NetworkAllowance] = {}
     """Networks with limits of their own, as JSON: `{"203.0.113.0/24": {"reading": 6000, "writing": 3000,
     "costly": 1000}}`. Which proxy may say what the address is, is told to uvicorn (`FORWARDED_ALLOW_IPS`)."""

@@ -11,7 +11,7 @@ import pytest
 from issuing import Issuing, issuing
 from kafka_broker import KafkaBroker, NoKafka, find_broker
 
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 
 ROOM = 4 * 2**30
 """Bytes that the databases of a run need."""

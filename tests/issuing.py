@@ -11,8 +11,8 @@ import jwt
 import uvicorn
 
 from jinguo.issuer import LocalIssuer, Person
-from shared.child import free_port
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.local.child import free_port
 
 SCOPES: dict[Role, dict[str, str]] = {
     Role.COMMUNITY_WORKER: {"org": "柯城", "division": "330802005001"},

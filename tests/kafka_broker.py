@@ -15,7 +15,7 @@ from zlib import crc32
 
 import pytest
 
-from shared.child import end, free_port, spawn
+from shared.local.child import end, free_port, spawn
 
 ROOT = Path(__file__).parent.parent
 POM = ROOT / "deploy/kafka/pom.xml"

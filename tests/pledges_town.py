@@ -17,11 +17,11 @@ import structlog
 from issuing import Issuing
 
 from services.pledges.app import service
-from shared.clock import now
+from shared.city.days import SHANGHAI
+from shared.city.divisions import communities
 from shared.contracts.pledges import PledgeCodeIssued
-from shared.days import SHANGHAI
-from shared.divisions import communities
 from shared.host import Host
+from shared.model.clock import now
 from shared.settings import Settings
 from shared.store.store import Store
 

@@ -20,10 +20,10 @@ from starlette.applications import Starlette
 
 from jinguo.issuer import PATH
 from jinguo.up import application
-from shared.child import free_port
-from shared.clock import now
-from shared.divisions import communities
-from shared.identity import Role
+from shared.city.divisions import communities
+from shared.http.identity import Role
+from shared.local.child import free_port
+from shared.model.clock import now
 from shared.settings import Settings
 
 START_SECONDS = 60

@@ -14,8 +14,8 @@ from kafka_broker import START_TIMEOUT, STARTED, _java, _run
 from pymongo import MongoClient
 
 from jinguo.secrets import pem_of
-from shared.child import end, free_port, spawn
-from shared.mongod import find_mongod
+from shared.local.child import end, free_port, spawn
+from shared.local.mongod import find_mongod
 
 ADMIN = "admin", "admin-password"
 

@@ -15,12 +15,12 @@ from issuing import Issuing
 
 from jinguo.access import document, is_current, routes
 from jinguo.services import SERVICES
-from shared.access import anyone, may, rule_of
-from shared.clock import moved, now
 from shared.host import Host
-from shared.identity import Role
-from shared.rates import MINUTE
+from shared.http.access import anyone, may, rule_of
+from shared.http.identity import Role
+from shared.model.clock import moved, now
 from shared.settings import Settings
+from shared.store.rates import MINUTE
 
 ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
 ROUTES = [route for route in routes() if route[1] not in ENDLESS]

@@ -9,7 +9,7 @@ import yaml
 
 from jinguo.deploy import FILES, outdated, parts, rewritten
 from jinguo.services import SERVICES
-from shared.pictures import limits, receiving
+from shared.http.pictures import limits, receiving
 
 NAMES = [service.name for service in SERVICES]
 

@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from kafka_broker import KafkaBroker
 from pymongo import MongoClient
 
-from shared.mongod import DataFolderInUse, Mongod, NoMongod, PortTaken, find_mongod
+from shared.local.mongod import DataFolderInUse, Mongod, NoMongod, PortTaken, find_mongod
 
 # ── mongod ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -91,7 +91,7 @@ def test_mongod_dies_with_its_killed_parent_and_the_folder_is_free_again(tmp_pat
 import sys, time
 from pathlib import Path
 from typing import Any
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 print(Mongod.start(Path(sys.argv[1])).uri, flush=True)
 time.sleep(100)
 """

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from services.notifier.boards.declare import Board
 from services.notifier.domain.messages import Contact, contact_key
 from services.notifier.wording import Audience, Template, Text
-from shared.events import Event
-from shared.personal import PersonId
+from shared.model.events import Event
+from shared.model.personal import PersonId
 
 Blind = Callable[[str], str]
 Words = tuple[str, str]

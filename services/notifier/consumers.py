@@ -11,11 +11,11 @@ from services.notifier.activities import ACTIVITIES
 from services.notifier.activity import Code, Reach, person_of
 from services.notifier.domain.messages import Contact, Message, Outgoing, message_id
 from services.notifier.templates import TEMPLATES, kind_of, said, template_of
-from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
-from shared.documents import Document
-from shared.events import Event
+from shared.model.clock import now
+from shared.model.documents import Document
+from shared.model.events import Event
 
 messages = Consumer("notifier.messages")
 _codes = {one.say.event: one for activity in ACTIVITIES for one in activity.codes}

@@ -6,9 +6,9 @@ The persons are those of the services that asked for their data: here they are o
 from collections.abc import Sequence
 from typing import Any
 
-from shared.access import Caller
-from shared.personal import PersonId
-from shared.persons import Held, PersonalData
+from shared.http.access import Caller
+from shared.http.persons import Held, PersonalData
+from shared.model.personal import PersonId
 from shared.store.store import Store
 
 from .domain.messages import Contact, Message

@@ -7,9 +7,9 @@ from typing import Any
 from services.notifier.activities import ACTIVITIES
 from services.notifier.domain.messages import Message
 from services.notifier.wording import PLACE, Language, Template, Text, checked
-from shared.days import SHANGHAI
-from shared.divisions import CITY, path_name
-from shared.events import Event
+from shared.city.days import SHANGHAI
+from shared.city.divisions import CITY, path_name
+from shared.model.events import Event
 
 SENT = {one.say.name: frozenset({"code"}) for activity in ACTIVITIES for one in activity.codes}
 """What goes to a phone, and the names that are filled in while it is sent."""

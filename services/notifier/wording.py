@@ -5,10 +5,10 @@ from functools import cache
 from string import Formatter
 from typing import Any, Literal, NamedTuple, get_args
 
-from shared.divisions import CITY, county_of
-from shared.events import Event
-from shared.personal import personal_fields
-from shared.plurals import plural
+from shared.city.divisions import CITY, county_of
+from shared.model.events import Event
+from shared.model.personal import personal_fields
+from shared.model.plurals import plural
 
 Language = Literal["zh", "en"]
 PLACE = "place"

@@ -1,9 +1,9 @@
 """How the service is wired."""
 
-from shared import challenges
-from shared.deadlines import Closing, Deadline
+from shared.http import challenges
 from shared.service import Projection, Service
-from shared.turns import Turn
+from shared.store.deadlines import Closing, Deadline
+from shared.store.turns import Turn
 
 from . import queries
 from .api import campaigns, certificates, chains, checkins, claims, fraud, photos, reviews, signings, teams

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from services.pledges.domain.fraud import HELD_FROM, HoldReason, ListKind
 from services.pledges.domain.identity import phone_key
 from services.pledges.lookups import Lookups
-from shared.allowances import Asking
-from shared.rates import DAY, HOUR, MINUTE, Counted, Limit, Tally
-from shared.roles import Role, reaches
+from shared.http.allowances import Asking
+from shared.model.roles import Role, reaches
 from shared.settings import settings
+from shared.store.rates import DAY, HOUR, MINUTE, Counted, Limit, Tally
 from shared.store.store import Store
 
 HERE = (Limit(5, 10 * MINUTE, own=True), Limit(15, DAY, own=True))

@@ -5,12 +5,12 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
-from shared.clock import now
-from shared.ids import new_id
-from shared.problems import NotFound
-from shared.store.lease import Lease
+from shared.model.clock import now
+from shared.model.ids import new_id
+from shared.model.problems import NotFound
+from shared.model.workflow import IllegalMove
+from shared.mongo.lease import Lease
 from shared.store.store import Store
-from shared.workflow import IllegalMove
 
 from . import queries
 from .domain.invalidation import Invalidation

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, proxy
 
 from cachetools import TTLCache
 
-from shared.clock import now
+from shared.model.clock import now
 from shared.store.store import Store
 
 from .domain.campaign import Campaign

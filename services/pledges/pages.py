@@ -7,9 +7,9 @@ from pathlib import Path
 import segno
 from markupsafe import Markup
 
-from shared.divisions import path_name
-from shared.names import mask_name
-from shared.pages import Pages
+from shared.city.divisions import path_name
+from shared.http.pages import Pages
+from shared.model.names import mask_name
 
 from .domain.campaign import Campaign
 from .domain.pledge import Pledge

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from shared.access import Caller
-from shared.clock import now
-from shared.documents import Document
-from shared.personal import PersonId
-from shared.persons import Held, PersonalData
-from shared.proofs import account_key, proven_since
+from shared.http.access import Caller
+from shared.http.persons import Held, PersonalData
+from shared.http.proofs import account_key, proven_since
+from shared.model.clock import now
+from shared.model.documents import Document
+from shared.model.personal import PersonId
 from shared.store.store import Store
 
 from .domain.checkin import CheckIn

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.divisions import county_of, division_range
-from shared.documents import Document
-from shared.store.driver import Bson
+from shared.city.divisions import county_of, division_range
+from shared.model.documents import Document
+from shared.mongo.driver import Bson
 from shared.store.store import Store
 
 from .domain.chain import Chain

@@ -1,8 +1,8 @@
 """How the service is wired."""
 
-from shared.deadlines import Deadline
 from shared.service import Service
-from shared.turns import Turn
+from shared.store.deadlines import Deadline
+from shared.store.turns import Turn
 
 from . import queries
 from .api import asking, capacity, claims, clinical, emergencies, exporting, logistics

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from shared.clock import now
+from shared.model.clock import now
+from shared.model.workflow import Actor
 from shared.store.store import Store, repeated
-from shared.workflow import Actor
 
 from . import queries
 from .domain.referral import Referral

@@ -18,7 +18,7 @@ import orjson
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 
-from shared.problems import TYPE_PREFIX, Problem
+from shared.model.problems import TYPE_PREFIX, Problem
 from shared.settings import settings
 
 from .domain.departments import DEPARTMENTS

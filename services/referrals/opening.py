@@ -2,10 +2,10 @@
 
 import structlog
 
-from shared.access import Caller
-from shared.clock import now
+from shared.http.access import Caller
+from shared.model.clock import now
+from shared.model.workflow import Actor
 from shared.store.store import Store
-from shared.workflow import Actor
 
 from . import queries
 from .domain.reading import Grant, NotRecorded, Reading, View

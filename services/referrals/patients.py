@@ -4,7 +4,7 @@ A phone is given to somebody else one day: it says whose a request may be, and o
 coordinator wrote down for who spoke by phone becomes hers by a claim.
 """
 
-from shared.access import Caller
+from shared.http.access import Caller
 from shared.store.store import Store
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shared.access import Caller
-from shared.clock import now
-from shared.personal import PersonId
-from shared.persons import Held, PersonalData
+from shared.http.access import Caller
+from shared.http.persons import Held, PersonalData
+from shared.model.clock import now
+from shared.model.personal import PersonId
 from shared.store.store import Store
 
 from . import changes, queries

@@ -4,9 +4,9 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from shared.contracts.referrals import Department
-from shared.days import local_day
-from shared.divisions import county_of
+from shared.city.days import local_day
+from shared.city.departments import Department
+from shared.city.divisions import county_of
 from shared.store.store import Store
 
 from .domain.reading import Grant, GrantState, Reading

@@ -9,9 +9,9 @@ no list of seen event ids is kept.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.events import PARTITIONS
 from shared.log.interface import Cursor, Partition, Slice
-from shared.store.driver import Database, ReturnDocument, Session, UpdateOne
+from shared.model.events import PARTITIONS
+from shared.mongo.driver import Database, ReturnDocument, Session, UpdateOne
 
 
 class CursorMoved(Exception):

@@ -1,16 +1,14 @@
 """How a service says what it reacts to."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from shared.documents import Document, Index
-from shared.events import Event
-
-if TYPE_CHECKING:
-    from shared.consumers.transaction import Transaction
+from shared.consumers.transaction import Transaction
+from shared.model.documents import Document, Index
+from shared.model.events import Event
 
 E = TypeVar("E", bound=Event)
-Handler = Callable[[Any, "Transaction"], Awaitable[None]]
+Handler = Callable[[Any, Transaction], Awaitable[None]]
 Loads = Callable[[Any], tuple[type[Document], str]]
 """Names the document that the handler of an event will load: class and id."""
 
@@ -39,9 +37,7 @@ class Consumer:
 
     def on(
         self, *events: type[E], loads: Loads | None = None, opens: bool = False
-    ) -> Callable[
-        [Callable[[E, "Transaction"], Awaitable[None]]], Callable[[E, "Transaction"], Awaitable[None]]
-    ]:
+    ) -> Callable[[Callable[[E, Transaction], Awaitable[None]]], Callable[[E, Transaction], Awaitable[None]]]:
         """`@consumer.on(PledgeSigned)`: handle an event. The handler succeeds or raises, no more.
 
         `loads`: which document it will `tx.load`; those of a batch are then read with one query per class.
@@ -49,8 +45,8 @@ class Consumer:
         """
 
         def register(
-            handler: Callable[[E, "Transaction"], Awaitable[None]],
-        ) -> Callable[[E, "Transaction"], Awaitable[None]]:
+            handler: Callable[[E, Transaction], Awaitable[None]],
+        ) -> Callable[[E, Transaction], Awaitable[None]]:
             for event in events:
                 if event in self.handlers:
                     raise TypeError(f"{self.group} handles {event.type} twice")

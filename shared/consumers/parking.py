@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.clock import now
-from shared.documents import Index
-from shared.events import Envelope
-from shared.store.driver import Bson, Collection, Database, InsertOne, Session
-from shared.store.store import create_index
+from shared.model.clock import now
+from shared.model.documents import Index
+from shared.model.events import Envelope
+from shared.mongo.driver import Bson, Collection, Database, InsertOne, Session
+from shared.mongo.indexes import create_index
 
 PAUSES = (1, 5, 30, 120, 600)
 """Seconds before each further try."""

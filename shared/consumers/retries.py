@@ -8,7 +8,7 @@ import structlog
 
 from shared.consumers.parking import counts
 from shared.consumers.runtime import Runtime
-from shared.store.driver import PyMongoError
+from shared.mongo.driver import PyMongoError
 from shared.telemetry import PARKED
 
 POLL = 0.5

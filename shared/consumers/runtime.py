@@ -13,17 +13,18 @@ from datetime import datetime
 
 import structlog
 
-from shared.clock import now
 from shared.consumers.cursors import CursorMoved, Cursors
 from shared.consumers.declare import Consumer
 from shared.consumers.parking import Parking, envelope_of
 from shared.consumers.tables import prepare_tables
 from shared.consumers.transaction import Transaction
-from shared.documents import Document, Index
-from shared.events import Envelope, Event, Undecodable, decode
 from shared.log.interface import Log, Slice, Subscription
-from shared.store.driver import Bson, PyMongoError, Session, is_transient, transaction
-from shared.store.store import Store, create_index
+from shared.model.clock import now
+from shared.model.documents import Document, Index
+from shared.model.events import Envelope, Event, Undecodable, decode
+from shared.mongo.driver import Bson, PyMongoError, Session, is_transient, transaction
+from shared.mongo.indexes import create_index
+from shared.store.store import Store
 from shared.telemetry import CONSUMED, HANDLER_TIME, traced
 
 BATCH = 2000
@@ -73,7 +74,9 @@ class Runtime:
         await self.parking.prepare()
         await create_index(self._batches, Index("kept", [("at", 1)], expire_after=BATCHES_KEPT))
         await create_index(self._batches, Index("group", [("group", 1), ("at", 1)]))
-        await prepare_tables(self.store, self.consumer, await self.cursors.live())
+        await prepare_tables(
+            self.store, self.consumer.tables, self.consumer.followed, await self.cursors.live()
+        )
 
     async def run(self) -> None:
         """Consume until cancelled; a broken subscription is thrown away and made anew.
@@ -164,7 +167,7 @@ class Runtime:
         )
         parked: list[tuple[Envelope, str | None]] = []
         async with transaction(self.store.client) as session:
-            tx = Transaction(self.store, session, self.consumer, self.cursors.generation)
+            tx = Transaction(self.store, session, self.cursors.generation, self.consumer.followed)
             await tx.preload(self._wanted(decoded))
             async with self._in_time(failed):
                 for index, (envelope, event) in enumerate(zip(events, decoded, strict=True)):
@@ -297,7 +300,7 @@ class Runtime:
 
     async def _retry_in(self, session: Session, envelope: Envelope, failed: dict[str, str]) -> Transaction:
         generation = await self.cursors.hold(session)  # no batch may have told us of a rebuild
-        tx = Transaction(self.store, session, self.consumer, generation)
+        tx = Transaction(self.store, session, generation, self.consumer.followed)
         [event] = await self._decode([envelope])
         async with self._in_time(failed):
             if event is not None and await self._handle(event, envelope, tx, failed):

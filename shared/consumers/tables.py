@@ -11,14 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from shared.archive import Archive
-from shared.clock import now
 from shared.consumers.cursors import Cursors
-from shared.consumers.declare import Consumer
-from shared.documents import Index
-from shared.events import PARTITIONS
-from shared.store.driver import Bson, Database, Session, UpdateOne, guarded, in_transaction
-from shared.store.store import Store, create_index
+from shared.log.archive import Archive
+from shared.model.clock import now
+from shared.model.documents import Index
+from shared.model.events import PARTITIONS
+from shared.mongo.driver import Bson, Database, Session, UpdateOne, guarded, in_transaction
+from shared.mongo.indexes import create_index
+from shared.store.store import Store
 
 LANE, STAMP = "lane", "stamp"
 """The fields of a followed table's row."""
@@ -35,17 +35,20 @@ def stamps_of(table: str, generation: int) -> str:
     return f"{table_of(table, generation)}.stamps"
 
 
-async def prepare_tables(store: Store, consumer: Consumer, generation: int) -> None:
-    """Create the indexes of a consumer's tables."""
-    for table, indexes in consumer.tables.items():
-        followed = [_FOLLOWED] if table in consumer.followed else []
-        for index in (*indexes, *followed):
+Tables = Mapping[str, Sequence[Index]]
+"""The tables of a group, each with its indexes."""
+
+
+async def prepare_tables(store: Store, tables: Tables, followed: Collection[str], generation: int) -> None:
+    """Create the indexes of a group's tables."""
+    for table, indexes in tables.items():
+        for index in (*indexes, *([_FOLLOWED] if table in followed else [])):
             await create_index(store.database[table_of(table, generation)], index)
 
 
-async def drop_tables(store: Store, consumer: Consumer, generation: int) -> None:
+async def drop_tables(store: Store, tables: Tables, generation: int) -> None:
     """Drop a generation that is over, or was never finished."""
-    for table in consumer.tables:
+    for table in tables:
         await store.database.drop_collection(table_of(table, generation))
         await store.database.drop_collection(stamps_of(table, generation))
 
@@ -107,7 +110,7 @@ class Reading(NamedTuple):
     at: datetime
 
 
-async def read_table(store: Store, consumer: Consumer, table: str, since: Stamps | None = None) -> Reading:
+async def read_table(store: Store, group: str, table: str, since: Stamps | None = None) -> Reading:
     """The rows of a followed table that changed since a reading, or all when that cannot be told.
 
     Generation, cursors, stamps and rows come from one snapshot: a rebuilt table that is swapped in between,
@@ -115,14 +118,14 @@ async def read_table(store: Store, consumer: Consumer, table: str, since: Stamps
     """
 
     async def read(session: Session) -> Reading:
-        at, group = now(), Cursors(store.database, consumer.group, "")
-        generation = await group.live(session)
+        at, cursors = now(), Cursors(store.database, group, "")
+        generation = await cursors.live(session)
         stamps = await _stamps(store.database, table, generation, session)
         whole = since is None or not stamps.reaches(since)
         where = {} if since is None or whole else _changed(since)
         rows = await store.database[table_of(table, generation)].find(where, session=session).to_list(None)
-        parked = await store.database["parked"].count_documents({"group": consumer.group}, session=session)
-        return Reading(stamps, rows, whole, await group.positions(session), parked, at)
+        parked = await store.database["parked"].count_documents({"group": group}, session=session)
+        return Reading(stamps, rows, whole, await cursors.positions(session), parked, at)
 
     async with guarded(store.timeout):
         return await in_transaction(store.client, read)
@@ -138,14 +141,14 @@ def _changed(since: Stamps) -> Bson:
     return {"$or": [{LANE: lane, STAMP: {"$gt": stamp}} for lane, stamp in enumerate(since.lanes)]}
 
 
-async def oldest_unread(store: Store, consumer: Consumer, cursors: Positions) -> datetime | None:
+async def oldest_unread(store: Store, sources: Sequence[str], cursors: Positions) -> datetime | None:
     """When the oldest event happened that the archives hold beyond these cursors. Raises Unavailable."""
     prefix = store.database.name.removesuffix(f"_{store.service}")
     async with guarded(store.timeout):
         heads = await asyncio.gather(
             *(
                 Archive(store.client, prefix, source).first_behind(cursors.get(source, {}))
-                for source in consumer.sources
+                for source in sources
             )
         )
     return min((event.time for event in heads if event is not None), default=None)

@@ -7,14 +7,13 @@ nothing behind.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from shared.consumers.declare import Consumer
 from shared.consumers.tables import LANE, STAMP, next_stamps, stamps_of, table_of
-from shared.documents import Document
-from shared.store.driver import Bson, Session, UpdateOne, WriteOp
+from shared.model.documents import Document
+from shared.mongo.driver import Bson, Session, UpdateOne, WriteOp
+from shared.privacy.vault import Vault
 from shared.store.store import Store
 from shared.store.writes import Write
 from shared.telemetry import Origin, current_origin
-from shared.vault import Vault
 
 D = TypeVar("D", bound=Document)
 Table = str
@@ -46,10 +45,12 @@ class Row:
 class Transaction:
     """The unit of work of one batch of one consumer group, over the service's own database."""
 
-    def __init__(self, store: Store, session: Session, consumer: Consumer, generation: int) -> None:
+    def __init__(
+        self, store: Store, session: Session, generation: int, followed: Collection[Table] = ()
+    ) -> None:
         self._store = store
         self._session = session
-        self._followed = consumer.followed
+        self._followed = followed
         self._generation = generation
         self._rows: dict[tuple[Table, RowId], Row] = {}
         self._documents: dict[tuple[type[Document], str], tuple[Document, list[Origin]]] = {}

@@ -1,7 +1,7 @@
 """Events of `notifier` (消息与看板)."""
 
-from shared.events import Event
-from shared.personal import PersonId
+from shared.model.events import Event
+from shared.model.personal import PersonId
 
 
 class ContactForgotten(Event, name="contact.forgotten"):

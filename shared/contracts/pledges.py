@@ -3,9 +3,9 @@
 from datetime import datetime
 from enum import StrEnum
 
-from shared.documents import Day
-from shared.events import Event
-from shared.personal import Personal, PersonId
+from shared.model.documents import Day
+from shared.model.events import Event
+from shared.model.personal import Personal, PersonId
 
 
 class SignerRole(StrEnum):

@@ -4,21 +4,13 @@
 """
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import BaseModel
 
-from shared.documents import Day
-from shared.events import Event
-from shared.personal import Personal, PersonId
-
-
-class Department(StrEnum):
-    """The two departments of the notice: 浙一医院乳腺中心, 浙江省人民医院头颈甲状腺外科."""
-
-    BREAST = "breast"
-    HEAD_NECK_THYROID = "head-neck-thyroid"
-
+from shared.city.departments import Department
+from shared.model.documents import Day
+from shared.model.events import Event
+from shared.model.personal import Personal, PersonId
 
 RUNNING = (
     "requested",

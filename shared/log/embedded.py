@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from weakref import WeakSet
 
-from shared.archive import Archive, Archives
-from shared.events import PARTITIONS, Envelope
+from shared.log.archive import Archive, Archives
 from shared.log.interface import Cursor, LoadCursors, Partition, Slice
-from shared.store.lease import Lease
+from shared.model.events import PARTITIONS, Envelope
+from shared.mongo.lease import Lease
 
 POLL = 0.1
 """Seconds within which we see what another process archives, by one look for all; ours is signalled."""

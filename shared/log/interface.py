@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from shared.events import Envelope
-from shared.store.lease import Lease
+from shared.model.events import Envelope
+from shared.mongo.lease import Lease
 
 
 class Cursor(NamedTuple):

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import structlog
 
-from shared.archive import Archives
+from shared.log.archive import Archives
 from shared.log.broker import Broker
 from shared.log.interface import LoadCursors
 from shared.log.kafka_clients import bounded
 from shared.log.kafka_publisher import Publisher
 from shared.log.kafka_subscription import KafkaSubscription
 from shared.log.wire import topic_of
-from shared.store.lease import Lease
+from shared.mongo.lease import Lease
 
 log = structlog.get_logger()
 

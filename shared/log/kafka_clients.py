@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from shared.events import PARTITIONS
 from shared.log.broker import Broker
+from shared.model.events import PARTITIONS
 
 DEADLINE = 10.0
 """Seconds that any call to the broker may take."""

@@ -13,13 +13,13 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.archive import Archive
-from shared.events import PARTITIONS, Envelope
+from shared.log.archive import Archive
 from shared.log.broker import Broker
 from shared.log.kafka_clients import bounded, create_topics, discard, end_offsets, started
 from shared.log.wire import to_headers
-from shared.store.driver import Collection, PyMongoError
-from shared.store.lease import Lease
+from shared.model.events import PARTITIONS, Envelope
+from shared.mongo.driver import Collection, PyMongoError
+from shared.mongo.lease import Lease
 
 BATCH = 2000
 ACKNOWLEDGED = 6.0

@@ -10,12 +10,12 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
-from shared.archive import Archive
-from shared.events import PARTITIONS, Envelope
+from shared.log.archive import Archive
 from shared.log.broker import Broker
 from shared.log.interface import LoadCursors, Partition, Slice
 from shared.log.kafka_clients import DEADLINE, bounded, create_topics, discard, started
 from shared.log.wire import Foreign, from_record, source_of, topic_of
+from shared.model.events import PARTITIONS, Envelope
 from shared.telemetry import FOREIGN
 
 HEAL = 2000

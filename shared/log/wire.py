@@ -8,8 +8,8 @@ Extensions: `sequence` (aggregate version), `traceparent`, `division`, `cause`,
 from datetime import datetime
 from typing import Any
 
-from shared.archive import partition_of
-from shared.events import Envelope
+from shared.log.archive import partition_of
+from shared.model.events import Envelope
 
 MAX_POSITION = 2**62
 """Above every position; MongoDB counts to 2**63."""

@@ -16,11 +16,11 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from shared.clock import now
-from shared.documents import Document, Index
-from shared.idempotency import KEPT, RequestKey
-from shared.problems import AlreadyExists, Problem
-from shared.store.driver import Bson, Database, DuplicateKeyError, UpdateOne, guarded
+from shared.model.clock import now
+from shared.model.documents import Document, Index
+from shared.model.problems import AlreadyExists, Problem
+from shared.mongo.driver import Bson, Database, DuplicateKeyError, UpdateOne, guarded
+from shared.store.request_keys import KEPT, RequestKey
 
 D = TypeVar("D", bound=Document)
 FIELD = "answers"

@@ -7,24 +7,23 @@ the loser reads the highest number again. There is no counter document to fight 
 reserve, and so nothing that a crash could leave as a gap.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
-from shared import idempotency
-from shared.documents import Document
-from shared.idempotency import RequestKey
-from shared.personal import personal_fields
-from shared.problems import AlreadyExists, Problem
-from shared.store.driver import UNSENDABLE, BulkWriteError, away
-from shared.store.grouping import Grouped
+from shared.model.documents import Document
+from shared.model.personal import personal_fields
+from shared.model.problems import AlreadyExists, Problem
+from shared.mongo.driver import UNSENDABLE, BulkWriteError, Collection, away
+from shared.mongo.grouping import Grouped
+from shared.privacy.vault import Vault
+from shared.store import request_keys
+from shared.store.answers import Answers
+from shared.store.request_keys import RequestKey
 from shared.store.writes import Write, unsendable
 from shared.telemetry import current_traceparent, traced
-
-if TYPE_CHECKING:
-    from shared.store.store import Store
 
 INDEX = "numbers"
 """The name of the unique index on (series, number) that the document class declares."""
@@ -54,13 +53,23 @@ class _Wanted:
 class Numbering:
     """Commits documents of one class under the next number of their series."""
 
-    def __init__(self, store: "Store", model: type[Document]) -> None:
+    def __init__(
+        self,
+        model: type[Document],
+        collection: Collection,
+        answers: Answers,
+        vault: Vault,
+        committed: Callable[[Sequence[Write]], None],
+        timeout: float,
+    ) -> None:
         index = next(index for index in model.indexes if index.name == INDEX)
         self._series_field, self._number_field = (name for name, _ in index.keys)
-        self._store = store
-        self._model = model
+        self._collection = collection
+        self._answers = answers
+        self._vault = vault
+        self._committed = committed
         self._last: dict[str, int] = {}
-        self._grouped: Grouped[_Wanted, Document] = Grouped(self._run, store.timeout)
+        self._grouped: Grouped[_Wanted, Document] = Grouped(self._run, timeout)
 
     async def commit(
         self,
@@ -70,7 +79,7 @@ class Numbering:
         answer: Callable[[Any], BaseModel | Problem],
     ) -> Any:
         """See `Store.commit_next`. The document given must have been loaded and not changed since."""
-        request, traceparent = idempotency.current(), current_traceparent()
+        request, traceparent = request_keys.current(), current_traceparent()
         wanted = _Wanted(document, series, apply, answer, request, traceparent)
         return await self._grouped(wanted)
 
@@ -109,7 +118,7 @@ class Numbering:
             results.update({writes[place][0]: problem for place, problem in refused.items()})
             return
         for index, write in writes[:failed_at]:
-            self._store._committed([write])
+            self._committed([write])
             results[index] = write.document
             self._last[wanted[index].series] += 1
         if failure is not None:
@@ -118,16 +127,14 @@ class Numbering:
     async def _write(self, item: _Wanted, number: int) -> Write:
         with traced(item.traceparent):
             document = item.attempt(number)
-            answers, request = self._store.answers, item.request
+            answers, request = self._answers, item.request
             kept = await answers.keep(request, document, item.answer) if request else None
-            return await Write.of(document, self._store.vault, kept)
+            return await Write.of(document, self._vault, kept)
 
     async def _bulk(self, writes: list[Write]) -> tuple[int, dict[str, Any] | None]:
         """How many were written, and the error that stopped it."""
         try:
-            await self._store.collection(self._model).bulk_write(
-                [w.operation() for w in writes], ordered=True
-            )
+            await self._collection.bulk_write([w.operation() for w in writes], ordered=True)
         except BulkWriteError as error:
             if error.details.get("writeConcernErrors") or not error.details["writeErrors"]:
                 raise away() from error
@@ -152,7 +159,7 @@ class Numbering:
     async def _learn(self, series: set[str]) -> None:
         """Know the highest number of each series."""
         for name in series - self._last.keys():
-            newest = await self._store.collection(self._model).find_one(
+            newest = await self._collection.find_one(
                 {self._series_field: name, self._number_field: {"$gte": 1}},
                 {self._number_field: 1},
                 sort=[(self._number_field, -1)],

@@ -10,11 +10,9 @@ from typing import Any, TypeVar, overload
 import structlog
 from pydantic import BaseModel
 
-from shared import idempotency
-from shared.documents import Document, Index
-from shared.idempotency import RequestKey
-from shared.personal import personal_fields, with_plaintext
-from shared.problems import (
+from shared.model.documents import Document, Index
+from shared.model.personal import personal_fields, with_plaintext
+from shared.model.problems import (
     AlreadyExists,
     NotFound,
     NotStored,
@@ -23,8 +21,7 @@ from shared.problems import (
     Unavailable,
     VersionConflict,
 )
-from shared.store.answers import AGE, INDEXES, Answers
-from shared.store.driver import (
+from shared.mongo.driver import (
     UNSENDABLE,
     Bson,
     BulkWriteError,
@@ -32,23 +29,25 @@ from shared.store.driver import (
     Collection,
     Database,
     DuplicateKeyError,
-    OperationFailure,
     Session,
     away,
     guarded,
     in_transaction,
 )
-from shared.store.grouping import Grouped
+from shared.mongo.grouping import Grouped
+from shared.mongo.indexes import create_index, drop_index
+from shared.privacy.vault import Vault
+from shared.store import request_keys
+from shared.store.answers import AGE, INDEXES, Answers
 from shared.store.numbering import Numbering
+from shared.store.request_keys import RequestKey
 from shared.store.writes import Write, duplicate, unsendable
 from shared.telemetry import COMMIT_GROUP, COMMITS
-from shared.vault import Vault
 
 D = TypeVar("D", bound=Document)
 A = TypeVar("A", bound=BaseModel | Problem)
 T = TypeVar("T")
 
-INDEX_NOT_FOUND = 27
 ATTEMPTS = 12
 """How often a change is tried while somebody else is faster."""
 _PENDING = Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}})
@@ -231,9 +230,12 @@ class Store:
         `apply(document, number)` sets the number (the model's `numbered` field) and records the events.
         Raises what `commit` and `apply` raise; then no number was used.
         """
-        numbering = self._numbering.get(type(document))
+        model = type(document)
+        numbering = self._numbering.get(model)
         if numbering is None:
-            numbering = self._numbering[type(document)] = Numbering(self, type(document))
+            numbering = self._numbering[model] = Numbering(
+                model, self.collection(model), self.answers, self.vault, self._committed, self.timeout
+            )
         return answer(await numbering.commit(document, series, apply, answer))
 
     async def commit_all(
@@ -261,10 +263,10 @@ class Store:
 
         Raises AlreadyExists (the key was used: the answer is sent in its place), and what `work` raises.
         """
-        if (request := idempotency.current()) is None:
+        if (request := request_keys.current()) is None:
             return await work()
         await self.answers.check_new(request)
-        with idempotency.apart():
+        with request_keys.apart():
             answer = await work()
         await self.answers.keep_alone(request, answer)
         return answer
@@ -281,7 +283,7 @@ class Store:
             raise unsendable([write]).get(0, NotStored()) from error
 
     async def _prepare(self, document: D, answer: Callable[[D], A] | None) -> Write:
-        request = idempotency.current()
+        request = request_keys.current()
         kept = (
             None if request is None or answer is None else await self.answers.keep(request, document, answer)
         )
@@ -354,22 +356,3 @@ async def repeated(work: Callable[[], Awaitable[T]], *taken: str) -> T:
                 raise
         await asyncio.sleep(random.random() * 0.01 * attempt)  # whoever we met has to finish first
     raise VersionConflict
-
-
-async def drop_index(collection: Collection, name: str) -> None:
-    """Drop an index of former times, unless it is gone."""
-    try:
-        await collection.drop_index(name)
-    except OperationFailure as error:
-        if error.code != INDEX_NOT_FOUND:
-            raise
-
-
-async def create_index(collection: Collection, index: Index) -> None:
-    """Create an index as declared; one that exists alike is left alone."""
-    options: dict[str, Any] = {"name": index.name, "unique": index.unique}
-    if index.where is not None:
-        options["partialFilterExpression"] = index.where
-    if index.expire_after is not None:
-        options["expireAfterSeconds"] = index.expire_after
-    await collection.create_index(list(index.keys), **options)

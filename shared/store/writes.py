@@ -5,11 +5,11 @@ from typing import Any
 
 import structlog
 
-from shared.clock import now
-from shared.documents import Document
-from shared.events import Event
-from shared.personal import personal_fields, plaintext
-from shared.problems import (
+from shared.model.clock import now
+from shared.model.documents import Document
+from shared.model.events import Event
+from shared.model.personal import personal_fields, plaintext
+from shared.model.problems import (
     AlreadyExists,
     EventTooLarge,
     Full,
@@ -18,8 +18,7 @@ from shared.problems import (
     Unavailable,
     VersionConflict,
 )
-from shared.store.answers import FIELD, MOVED, Kept
-from shared.store.driver import (
+from shared.mongo.driver import (
     MAX_DOCUMENT,
     MAX_MESSAGE,
     UNSENDABLE,
@@ -31,8 +30,9 @@ from shared.store.driver import (
     away,
     encode,
 )
+from shared.privacy.vault import Vault
+from shared.store.answers import FIELD, MOVED, Kept
 from shared.telemetry import Origin, current_origin
-from shared.vault import Vault
 
 MAX_PENDING = 500
 """Events one document may have waiting: far below MongoDB's 16 MB, and a relay is never that late."""

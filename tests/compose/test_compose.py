@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.child import free_port
+from shared.local.child import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ class Platform:
 
     def demo(self, output: Path) -> subprocess.Popen[bytes]:
         """Start `jinguo demo` against the gateway, patient enough for a busy machine."""
-        patient = f"from jinguo import cli, demo; demo.PATIENCE = {PATIENCE}; cli.app()"
+        patient = f"from jinguo import cli, demo_api; demo_api.PATIENCE = {PATIENCE}; cli.app()"
         options = ["--url", self.url, "--households", str(HOUSEHOLDS)]
         command = [sys.executable, "-c", patient, "demo", *options]
         with output.open("wb") as file:

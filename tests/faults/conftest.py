@@ -9,7 +9,7 @@ from disk import Disk, small_disk
 from kafka_broker import JavaBroker, KafkaBroker
 from replica_set import ReplicaSet
 
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
 

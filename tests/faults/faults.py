@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from town import Town, Worker
 from toy import until
 
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 
 # ── processes ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any
 
-from shared.child import free_port
+from shared.local.child import free_port
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)

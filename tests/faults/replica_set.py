@@ -10,8 +10,8 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from shared.child import free_port, spawn
-from shared.mongod import REPLICA_SET, TRANSACTION_SECONDS, find_mongod
+from shared.local.child import free_port, spawn
+from shared.local.mongod import REPLICA_SET, TRANSACTION_SECONDS, find_mongod
 
 START_TIMEOUT = 40.0
 Client = MongoClient[dict[str, Any]]

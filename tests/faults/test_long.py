@@ -32,7 +32,7 @@ from replica_set import ReplicaSet
 from town import MakeTown, Town
 from worker import DEADLINE_STEPS, STEPS
 
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 
 pytestmark = pytest.mark.long
 LONG = float(os.environ.get("LONG_SECONDS", 300))

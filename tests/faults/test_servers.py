@@ -7,7 +7,7 @@ from kafka_broker import JavaBroker, KafkaBroker
 from replica_set import ReplicaSet
 from town import MakeTown
 
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 
 pytestmark = pytest.mark.timeout(240)  # servers start slowly on a busy machine
 

@@ -22,10 +22,10 @@ from kafka_broker import KafkaBroker
 from network import Wire
 from toy import until
 
-from shared.archive import Archive
-from shared.child import free_port, spawn
 from shared.consumers.cursors import Cursors
-from shared.store.driver import connect
+from shared.local.child import free_port, spawn
+from shared.log.archive import Archive
+from shared.mongo.driver import connect
 
 WORKER = Path(__file__).with_name("worker.py")
 MASTER_KEY = base64.b64encode(b"k" * 32).decode()

@@ -24,16 +24,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
 
 import toy
 
-from shared.archive import Archive
-from shared.clock import moved
 from shared.consumers.declare import Consumer, Handler
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
-from shared.deadlines import Deadlines
 from shared.host import Host, serve
+from shared.log.archive import Archive
 from shared.log.kafka_publisher import Publisher
-from shared.relay import Relay
+from shared.log.relay import Relay
+from shared.model.clock import moved
 from shared.settings import Settings
+from shared.store.deadlines import Deadlines
 from shared.store.store import Store
 from shared.telemetry import configure_logging
 

@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bson import BSON
 
 from jinguo.connection import Platform
-from shared.events import PARTITIONS
 from shared.log.wire import topic_of
+from shared.model.events import PARTITIONS
+from shared.mongo.driver import Client
 from shared.settings import Settings
-from shared.store.driver import Client
 
 
 def disguises(word: str) -> Iterator[bytes]:

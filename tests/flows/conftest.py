@@ -7,9 +7,9 @@ import pytest
 from running import flow_settings
 
 from jinguo.connection import Platform
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
+from shared.mongo.driver import connect
 from shared.settings import Settings
-from shared.store.driver import connect
 
 
 @pytest.fixture

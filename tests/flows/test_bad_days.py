@@ -11,10 +11,10 @@ from running import SIGNING, a_campaign, a_form, bearer, eventually, flow_settin
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, settled
-from shared.middleware import MAX_BODY
-from shared.mongod import Mongod
+from shared.http.middleware import MAX_BODY
+from shared.local.mongod import Mongod
+from shared.mongo.driver import connect
 from shared.settings import Settings
-from shared.store.driver import connect
 
 ANSWER_SECONDS = 2.5
 JSON = {"Content-Type": "application/json"}

@@ -11,7 +11,7 @@ from running import COMMUNITY, a_campaign, bearer, eventually, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
-from shared.identity import Role
+from shared.http.identity import Role
 from shared.settings import Settings
 
 NAME, DOOR, PHONE = "钱金丝雀", "17幢金丝雀弄88号", "19987654321"

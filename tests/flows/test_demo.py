@@ -13,7 +13,7 @@ from running import flow_settings, serving
 
 from jinguo import demo
 from jinguo.client import Client
-from shared.child import free_port
+from shared.local.child import free_port
 
 HOUSEHOLDS = 100
 CPU_SECONDS = 20 / 2000

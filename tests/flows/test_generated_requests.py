@@ -14,7 +14,7 @@ from running import COMMUNITY, SIGNING, a_campaign, a_form, a_request, bearer, f
 from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
-from shared.identity import Role
+from shared.http.identity import Role
 
 EXAMPLES = 6
 """Requests per operation and mode. They are the same in every run."""

@@ -14,10 +14,10 @@ from jinguo import demo
 from jinguo.connection import Platform
 from jinguo.keys import apply_erasures
 from jinguo.operations import audit, settled
-from shared.events import Event, decode
-from shared.identity import Role
+from shared.http.identity import Role
 from shared.log.wire import from_record
-from shared.store.driver import connect
+from shared.model.events import Event, decode
+from shared.mongo.driver import connect
 
 HOUSEHOLDS, SEED = 5, 11
 

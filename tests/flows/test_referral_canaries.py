@@ -12,10 +12,10 @@ from running import a_request, bearer, serving
 from jinguo import demo_referrals
 from jinguo.client import Client
 from jinguo.connection import Platform
-from jinguo.demo import Api
+from jinguo.demo_api import Api
 from jinguo.demo_referrals import PATHS, Channel, Patient, Step
 from jinguo.operations import settled
-from shared.identity import Role
+from shared.http.identity import Role
 from shared.settings import Settings
 
 NAME, PHONE, SUBJECT = "周金丝雀", "19876501234", "patient-of-canary"

@@ -14,12 +14,12 @@ from running import a_request, bearer, eventually, flow_settings, serving
 from jinguo.connection import Platform
 from jinguo.operations import audit, replay, settled
 from services.notifier.activities.referrals import BOARD
-from shared.clock import moved, now
-from shared.days import local_day
-from shared.divisions import counties
-from shared.identity import Role
+from shared.city.days import local_day
+from shared.city.divisions import counties
+from shared.http.identity import Role
+from shared.model.clock import moved, now
+from shared.mongo.driver import connect
 from shared.settings import Settings
-from shared.store.driver import connect
 
 PATIENTS = 12
 SUMMARY = "左乳肿块，穿刺提示恶性"

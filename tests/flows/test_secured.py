@@ -21,8 +21,8 @@ from jinguo.services import named
 from shared.host import Host
 from shared.log.broker import Broker
 from shared.log.kafka_clients import create_topics, end_offsets
+from shared.mongo.driver import Client, OperationFailure, connect
 from shared.settings import Settings
-from shared.store.driver import Client, OperationFailure, connect
 
 PASSWORDS = {"pledges": "pledges-password", "notifier": "notifier-password"}
 AT_KAFKA = {user: f"{user}-password-for-kafka" for user in ("pledges", "notifier", "city")}

@@ -15,13 +15,14 @@ from running import SIGNING, a_form, bearer, eventually, flow_settings, serving
 from jinguo import demo
 from jinguo.client import Client
 from jinguo.connection import Platform
+from jinguo.demo_api import Api
 from jinguo.operations import audit, replay, settled, trace
+from shared.city.divisions import communities, county_of
 from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned
-from shared.divisions import communities, county_of
-from shared.events import decode
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.model.events import decode
+from shared.mongo.driver import connect
 from shared.settings import Settings
-from shared.store.driver import connect
 from shared.telemetry import trace_id
 
 HOUSEHOLDS = 40
@@ -153,7 +154,7 @@ async def check_withdrawal(flow: Flow) -> None:
     """A household takes its pledge back: its county counts one less, and nobody else does."""
     before = await flow.dashboard()
     with closing(Client(flow.url, 4)) as client:
-        api = demo.Api(client)
+        api = Api(client)
         client.headers = await api.token(demo.APP) | {"Signing-Key": demo.SIGNING_KEY}
         (campaign,) = await api.get("/pledges/campaigns")
         household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]

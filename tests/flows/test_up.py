@@ -13,7 +13,7 @@ import httpx
 import pytest
 from running import a_campaign, bearer, eventually
 
-from shared.child import free_port
+from shared.local.child import free_port
 
 MEGABYTES = 400
 """All together, idle (`make up`'s promise)."""

@@ -9,7 +9,7 @@ import httpx
 from playwright.async_api import ConsoleMessage, Page, expect
 from running import a_campaign, a_form, eventually, flow_settings, serving
 
-from shared.child import free_port
+from shared.local.child import free_port
 
 PATIENCE = 20_000
 """Milliseconds until what a page should show is shown."""

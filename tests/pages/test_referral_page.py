@@ -4,7 +4,7 @@ from playwright.async_api import Locator, expect
 from running import a_request, bearer
 from sights import PATIENCE, Sight
 
-from shared.identity import Role
+from shared.http.identity import Role
 
 PAGE = "/notifier/dashboards/referrals/page"
 TITLE = "女性健康绿色通道 · 看板"

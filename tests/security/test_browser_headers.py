@@ -18,9 +18,9 @@ from starlette.routing import BaseRoute, Mount
 
 from jinguo import issuer, me
 from jinguo.services import SERVICES
-from shared.edge import DATA_POLICY, PAGE_POLICY
 from shared.host import Host
-from shared.pages import ASSETS, KEPT
+from shared.http.edge import DATA_POLICY, PAGE_POLICY
+from shared.http.pages import ASSETS, KEPT
 
 PATIENCE = 30
 """Seconds until a code that was sent is shown."""

@@ -15,9 +15,9 @@ from issuing import Issuing
 from pledges_town import COMMUNITY, KEPT, Town, a_form, problem, running_town, until_next
 from prometheus_client import REGISTRY
 
-from shared.clock import moved
 from shared.contracts.pledges import PledgeCodeIssued
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.model.clock import moved
 
 MINUTES, DAY = timedelta(minutes=10), timedelta(days=1)
 STRANGER = {"Signing-Key": "of-a-stranger-who-types-phones"}

@@ -12,8 +12,8 @@ import pytest
 from issuing import Issuing
 from pledges_town import Town, a_form, running_town, until_next
 
-from shared import devices
-from shared.clock import moved
+from shared.http import devices
+from shared.model.clock import moved
 
 HALL, LISTED = "192.0.2.1", "203.0.113.7"
 HOUSEHOLDS, AT_ONCE = 330, 12

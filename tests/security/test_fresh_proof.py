@@ -10,8 +10,8 @@ from running import SIGNING, a_campaign, a_form, a_request, slug
 
 from jinguo.access import routes
 from jinguo.issuer import Person
-from shared.identity import Role
-from shared.proofs import FRESH
+from shared.http.identity import Role
+from shared.http.proofs import FRESH
 
 PHONE = "13857009876"
 ERASING = [(method, path, rule) for method, path, rule in routes() if path.endswith("/erase")]

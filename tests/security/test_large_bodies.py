@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 
 from jinguo.services import SERVICES
 from shared.host import Host
-from shared.middleware import MAX_BODY
+from shared.http.middleware import MAX_BODY
 from shared.settings import Settings
 
 LARGEST = 10 * 1024 * 1024

@@ -18,12 +18,12 @@ from two_sides import Side
 from whole_city import City
 
 from jinguo.access import declared
-from shared.access import Caller, anyone, may, rule_of
-from shared.clock import now
-from shared.days import local_day
-from shared.divisions import DivisionCode
-from shared.reach import OwnDivision, check_reach, named_in
-from shared.roles import Role
+from shared.city.days import local_day
+from shared.city.divisions import DivisionCode
+from shared.http.access import Caller, anyone, may, rule_of
+from shared.http.reach import OwnDivision, check_reach, named_in
+from shared.model.clock import now
+from shared.model.roles import Role
 
 LIMITED = {Role.RESIDENT, Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CLINICIAN}
 """Who reaches a part of the city only. Others reach all, but desks and messages are one's own."""

@@ -15,9 +15,9 @@ from whole_city import City
 
 from jinguo.access import routes
 from jinguo.issuer import Person
-from shared.clock import moved, now
-from shared.identity import Role
-from shared.proofs import PHONE_TRUSTED
+from shared.http.identity import Role
+from shared.http.proofs import PHONE_TRUSTED
+from shared.model.clock import moved, now
 
 PHONE = "13857009876"
 ON_REFERRALS = [

@@ -12,10 +12,10 @@ from whole_city import City
 from jinguo.access import routes
 from jinguo.services import SERVICES
 from services.pledges.domain.pledge import Pledge
-from shared.clock import now
-from shared.idempotency import PROVES, RequestKey, proof_headers
-from shared.roles import Role
+from shared.model.clock import now
+from shared.model.roles import Role
 from shared.store.answers import Answers
+from shared.store.request_keys import PROVES, RequestKey, proof_headers
 
 POSTS = [(path, rule) for method, path, rule in routes() if method == "POST" and rule]
 KEY = {"Idempotency-Key": "today-1"}

@@ -10,9 +10,9 @@ from issuing import Issuing, somebody
 from running import a_request, facts, slug
 
 from jinguo.access import routes
-from shared.contracts.referrals import Department
-from shared.divisions import CITY
-from shared.roles import Account, Bearer, Role, lack
+from shared.city.departments import Department
+from shared.city.divisions import CITY
+from shared.model.roles import Account, Bearer, Role, lack
 
 ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
 CLOSED = [(m, path, rule.roles) for m, path, rule in routes() if rule and rule.roles and path not in ENDLESS]

@@ -22,7 +22,7 @@ from whole_city import City, running_city
 from jinguo.access import routes
 from shared import security_log
 from shared.host import Host
-from shared.identity import ProductionRefused, Role
+from shared.http.identity import ProductionRefused, Role
 from shared.security_log import Kind
 from shared.settings import Settings
 

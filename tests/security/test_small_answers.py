@@ -13,9 +13,9 @@ import httpx
 from issuing import Issuing
 
 from jinguo.access import routes
-from shared.identity import Role
-from shared.middleware import MAX_BODY
-from shared.problems import MOST_ERRORS
+from shared.http.answers import MOST_ERRORS
+from shared.http.identity import Role
+from shared.http.middleware import MAX_BODY
 
 MOST_BYTES, MOST_SECONDS = 8 * 1024, 0.050
 JSON = {"Content-Type": "application/json", "Signing-Key": "chosen-by-whom-it-concerns-1"}

@@ -7,8 +7,8 @@ import httpx
 from issuing import Issuing
 
 from jinguo.services import SERVICES
-from shared.identity import Role
-from shared.text import MARK
+from shared.http.identity import Role
+from shared.model.text import MARK
 
 BOUNDED = {"enum", "const", "pattern", MARK}
 """What says which texts there may be: a closed list, a pattern (ids, codes of divisions, keys), a rule."""

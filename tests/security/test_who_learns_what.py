@@ -5,9 +5,9 @@ from typing import Any
 
 from pledges_town import Town, problem
 
-from shared.clock import moved
 from shared.contracts.pledges import PledgeContested
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.model.clock import moved
 
 STRANGER = {"Signing-Key": "of-a-stranger-who-types-a-door"}
 TELLING = ("serial", "certificate", "existing", "token", "pledge_id", "name")

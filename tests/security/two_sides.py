@@ -7,8 +7,8 @@ import httpx
 from issuing import Issuing
 from running import a_campaign, a_request, eventually
 
-from shared.divisions import CITY, communities
-from shared.roles import Role
+from shared.city.divisions import CITY, communities
+from shared.model.roles import Role
 
 COUNTIES = {"home": "330802", "away": "330881"}
 DEPARTMENTS = {"home": "breast", "away": "head-neck-thyroid"}

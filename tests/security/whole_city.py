@@ -13,7 +13,7 @@ from running import eventually
 
 from jinguo.services import SERVICES
 from shared.host import Host
-from shared.relay import pending
+from shared.log.relay import pending
 from shared.settings import Settings
 
 

@@ -9,10 +9,10 @@ import pytest
 from toy import Account
 from toy_hosts import Hosts
 
-from shared.clock import moved, now
-from shared.idempotency import KEPT
-from shared.problems import VersionConflict
+from shared.model.clock import moved, now
+from shared.model.problems import VersionConflict
 from shared.store.answers import MAX_ANSWER, MOST, MOST_BYTES
+from shared.store.request_keys import KEPT
 from shared.store.store import Store
 
 

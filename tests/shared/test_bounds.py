@@ -11,13 +11,13 @@ from toy import Account, Frozen, Statement
 from toy_hosts import Hosts
 
 from jinguo.services import SERVICES
-from shared.documents import Document, Most
-from shared.problems import EventTooLarge, Full, NotStored, Unavailable
-from shared.roles import Role
-from shared.store.driver import MAX_DOCUMENT
+from shared.model.documents import Document, Most
+from shared.model.problems import EventTooLarge, Full, NotStored, Unavailable
+from shared.model.roles import Role
+from shared.model.workflow import Move, Queue, Workflow
+from shared.mongo.driver import MAX_DOCUMENT
 from shared.store.store import Store
 from shared.store.writes import MAX_EVENT
-from shared.workflow import Move, Queue, Workflow
 
 MODELS = sorted({model for service in SERVICES for model in service.stored}, key=lambda m: m.__name__)
 BOUNDED = [(model, name, most) for model in MODELS for name, most in model.bounds]

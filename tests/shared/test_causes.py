@@ -4,11 +4,11 @@ import toy
 from toy import Statement, opened, paid, until
 from toy_hosts import Hosts
 
-from shared.archive import Archive
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
-from shared.events import Envelope
+from shared.log.archive import Archive
+from shared.model.events import Envelope
 from shared.telemetry import new_traceparent, traced
 
 auditor = Consumer("ledger.auditor")

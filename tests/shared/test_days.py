@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared import days
-from shared.days import (
+from shared.city import days
+from shared.city.days import (
     NoCalendar,
     WorkingDayTable,
     add_working_days,

@@ -13,16 +13,16 @@ from pydantic import Field
 from toy import until
 from toy_hosts import Hosts, toy_settings
 
-from shared import deadlines
-from shared.clock import moved, now
-from shared.deadlines import Closing, Deadline, Deadlines
-from shared.documents import Document
-from shared.events import Event
-from shared.roles import Role
+from shared.model.clock import moved, now
+from shared.model.documents import Document
+from shared.model.events import Event
+from shared.model.roles import Role
+from shared.model.stateful import Stateful
+from shared.model.workflow import History, Move, Queue, Workflow
 from shared.service import Service
-from shared.stateful import Stateful
+from shared.store import deadlines
+from shared.store.deadlines import Closing, Deadline, Deadlines
 from shared.store.store import Store
-from shared.workflow import History, Move, Queue, Workflow
 
 HOUR = timedelta(hours=1)
 

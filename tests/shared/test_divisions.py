@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared import divisions
-from shared.divisions import (
+from shared.city import divisions
+from shared.city.divisions import (
     CITY,
     CITY_HOUSEHOLDS,
     CommunityCode,

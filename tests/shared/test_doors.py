@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared.divisions import communities, path_name
-from shared.doors import Door, normal_door
+from shared.city.divisions import communities, path_name
+from shared.model.doors import Door, normal_door
 
 COMMUNITY, STREETS, VILLAGE = "330802005001", "330802006001", "330802005200"
 """金桂社区 in 新新街道, 蛟池街社区 in 府山街道, and 童村碓村委会."""

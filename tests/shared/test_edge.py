@@ -15,9 +15,9 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from toy_hosts import Hosts
 
-from shared.child import free_port
-from shared.edge import DATA_POLICY, HSTS, front
-from shared.middleware import MAX_BODY
+from shared.http.edge import DATA_POLICY, HSTS, front
+from shared.http.middleware import MAX_BODY
+from shared.local.child import free_port
 from shared.settings import Settings, settings, use
 
 ON_EVERY_ANSWER = {

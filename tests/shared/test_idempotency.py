@@ -11,8 +11,8 @@ import pytest
 from toy import Account, AccountView, LettersView
 from toy_hosts import Hosts
 
-from shared.idempotency import RequestKey
-from shared.problems import NotFound
+from shared.model.problems import NotFound
+from shared.store.request_keys import RequestKey
 from shared.store.store import Store
 
 

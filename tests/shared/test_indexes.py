@@ -7,8 +7,8 @@ from typing import ClassVar
 import pytest
 from toy_hosts import Hosts, toy_settings
 
-from shared.documents import Document, Index
-from shared.problems import AlreadyExists
+from shared.model.documents import Document, Index
+from shared.model.problems import AlreadyExists
 from shared.service import Service
 
 

@@ -9,7 +9,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from jinguo.services import SERVICES
-from shared.links import PublicLink
+from shared.http.links import PublicLink
 
 links: TypeAdapter[PublicLink] = TypeAdapter(PublicLink)
 

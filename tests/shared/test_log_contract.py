@@ -16,7 +16,6 @@ from kafka_broker import KafkaBroker
 from toy import POISON, Account, counted, entries, paid, positions, settled, until
 from toy_hosts import Hosts
 
-from shared.archive import Fenced, partition_of
 from shared.consumers import runtime as runtime_module
 from shared.consumers.cursors import CursorMoved, Cursors
 from shared.consumers.declare import Consumer
@@ -24,13 +23,14 @@ from shared.consumers.parking import NEVER, Parking
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
+from shared.log.archive import Fenced, partition_of
 from shared.log.interface import Cursor, Partition, Slice, Subscription
 from shared.log.kafka_clients import bounded
 from shared.log.kafka_publisher import REFILL
+from shared.log.relay import Relay
 from shared.log.wire import topic_of
-from shared.relay import Relay
-from shared.store.driver import PyMongoError, in_transaction, transaction
-from shared.store.lease import Lease
+from shared.mongo.driver import PyMongoError, in_transaction, transaction
+from shared.mongo.lease import Lease
 from shared.store.store import Store
 
 KEYS = [f"acc{number:02}" for number in range(10)]

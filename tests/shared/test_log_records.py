@@ -10,8 +10,8 @@ from test_log_contract import records
 from toy import entries, paid, settled, until
 from toy_hosts import Hosts
 
-from shared.archive import partition_of
 from shared.host import Host
+from shared.log.archive import partition_of
 from shared.log.wire import topic_of
 
 SECONDS = 8

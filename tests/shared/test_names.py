@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared.names import Name, mask_name, normal_name
+from shared.model.names import Name, mask_name, normal_name
 
 KEPT = [
     ("王小明", "王小明"),

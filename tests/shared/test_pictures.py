@@ -15,8 +15,8 @@ from pictures import PHOTOS, a_photo, claims, saved, turned, with_chunk
 from PIL import Image
 from toy_hosts import Hosts
 
-from shared.pictures import receiving
-from shared.pictures.limits import MOST_BYTES, MOST_PIXELS
+from shared.http.pictures import receiving
+from shared.http.pictures.limits import MOST_BYTES, MOST_PIXELS
 
 PATH = "/accounts/acc/portrait"
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -261,9 +261,8 @@ def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 async def test_a_decoder_that_is_over_its_time_is_ended(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endless = (
-        "import shared.pictures.decoder as d; d.PROCESSOR_TIME = 1; d.cleaned = lambda _: next(iter(int, 1))"
-    )
+    looked_at = "from shared.http.pictures import decoder as d; d.PROCESSOR_TIME = 1; "
+    endless = looked_at + "d.cleaned = lambda _: next(iter(int, 1))"
     program(
         monkeypatch, endless.replace("next(iter(int, 1))", "all(iter(lambda: True, None))") + "; d.main()"
     )

@@ -10,9 +10,9 @@ import pytest
 import toy
 from toy_hosts import Hosts, toy_settings
 
-from shared.child import free_port
 from shared.host import Host
-from shared.middleware import MAX_BODY
+from shared.http.middleware import MAX_BODY
+from shared.local.child import free_port
 
 
 @pytest.fixture

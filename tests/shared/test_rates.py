@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from shared.clock import moved, now
-from shared.problems import TooManyRequests
-from shared.rates import DAY, EVER, HOUR, MINUTE, SHANGHAI, Limit, Rates, Tally
-from shared.store.driver import Client, connect
+from shared.model.clock import moved, now
+from shared.model.problems import TooManyRequests
+from shared.mongo.driver import Client, connect
+from shared.store.rates import DAY, EVER, HOUR, MINUTE, SHANGHAI, Limit, Rates, Tally
 
 MOST = 20
 PER_MINUTE = (Limit(MOST, MINUTE),)

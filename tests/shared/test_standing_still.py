@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from toy import counted, paid, settled, until
 from toy_hosts import Hosts
 
-from shared import progress
+from shared.consumers import progress
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction

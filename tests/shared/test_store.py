@@ -12,12 +12,12 @@ import pytest
 from toy import Account, until
 from toy_hosts import Hosts, toy_settings
 
-from shared.documents import Document
 from shared.host import Host
-from shared.idempotency import RequestKey, _current
-from shared.mongod import Mongod
-from shared.personal import Personal
-from shared.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
+from shared.local.mongod import Mongod
+from shared.model.documents import Document
+from shared.model.personal import Personal
+from shared.model.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
+from shared.store.request_keys import RequestKey, _current
 from shared.store.store import Store
 
 

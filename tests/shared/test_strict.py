@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from pydantic import BaseModel, Field
 
-from shared import problems
-from shared.strict import Body, Router
-from shared.views import Consent, GivenDay, Instant
+from shared.http import answers
+from shared.http.routes import Body, Router
+from shared.http.views import Consent, GivenDay, Instant
 
 
 class Colour(StrEnum):
@@ -47,7 +47,7 @@ async def make(body: Outer, limit: int = 1) -> dict[str, Any]:
 
 app = FastAPI()
 app.include_router(router)
-problems.install(app)
+answers.install(app)
 
 
 async def post(text: str | bytes, content_type: str = "application/json", **query: str) -> Response:

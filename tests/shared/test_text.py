@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from shared.text import MARKS, Code, Line, Lines, cleaned, cleaned_lines, folded, normal_phone, phone_or_none
+from shared.model.text import (
+    MARKS,
+    Code,
+    Line,
+    Lines,
+    cleaned,
+    cleaned_lines,
+    folded,
+    normal_phone,
+    phone_or_none,
+)
 
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u180e\ufe0f\U000e0100\U000e0041"
 texts = st.text(max_size=30) | st.text(

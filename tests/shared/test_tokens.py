@@ -18,8 +18,8 @@ from issuing import Issuing, issuing
 
 from jinguo.issuer import Person
 from shared.host import Host
-from shared.identity import Identity, ProductionRefused, Role, Unauthenticated
-from shared.problems import Unavailable
+from shared.http.identity import Identity, ProductionRefused, Role, Unauthenticated
+from shared.model.problems import Unavailable
 from shared.settings import Settings
 
 OFFICER = Person(role=Role.COUNTY_OFFICER, org="柯城")
@@ -131,7 +131,7 @@ async def test_a_rotated_key_is_found_and_the_old_one_forgotten(
     old = issuer.token(OFFICER)
     await identity.bearer(old)
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
-    monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
+    monkeypatch.setattr("shared.http.identity.ASK_AGAIN", 0.0)
     assert await identity.bearer(issuer.token(Person(role=Role.CITY_OFFICER)))
     assert await refused(identity, issuer.signed_by_the_old_key(OFFICER)) == "key"
 
@@ -140,7 +140,7 @@ async def test_while_the_issuer_is_away_known_keys_hold_and_others_are_unavailab
     identity: Identity, issuer: Issuing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await identity.bearer(issuer.token(OFFICER))
-    monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
+    monkeypatch.setattr("shared.http.identity.ASK_AGAIN", 0.0)
     issuer.stop()
     assert await identity.bearer(issuer.token(Person(role=Role.CITY_OFFICER)))
     issuer.rotate(ec.generate_private_key(ec.SECP256R1()), "ES256", "new")
@@ -163,10 +163,10 @@ async def test_an_issuer_that_hangs_holds_up_one_look_and_no_more(
         writer.close()
 
     server = await asyncio.start_server(hang, "127.0.0.1", int(issuer.url.rpartition(":")[2]))
-    monkeypatch.setattr("shared.identity.FRESH", 0.0)  # as if the keys were ten minutes old
-    monkeypatch.setattr("shared.identity.ASK_AGAIN", 0.0)
+    monkeypatch.setattr("shared.http.identity.FRESH", 0.0)  # as if the keys were ten minutes old
+    monkeypatch.setattr("shared.http.identity.ASK_AGAIN", 0.0)
     callers = await asyncio.gather(*(found.bearer(issuer.token(OFFICER)) for _ in range(20)))
-    monkeypatch.setattr("shared.identity.ASK_AGAIN", 60.0)
+    monkeypatch.setattr("shared.http.identity.ASK_AGAIN", 60.0)
     callers += await asyncio.gather(*(found.bearer(issuer.token(OFFICER)) for _ in range(20)))
     assert {bearer.callers[Role.COUNTY_OFFICER].division for bearer in callers} == {"330802"}
     assert asked == 1

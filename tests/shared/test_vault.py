@@ -11,11 +11,11 @@ from uuid import uuid4
 import pytest
 
 from jinguo.keys import rotate
-from shared.keyring import Keyring
-from shared.problems import Erased
+from shared.model.problems import Erased
+from shared.mongo.driver import Client, connect
+from shared.privacy.keyring import Keyring
+from shared.privacy.vault import ERASURE_SECONDS, Vault
 from shared.settings import Settings
-from shared.store.driver import Client, connect
-from shared.vault import ERASURE_SECONDS, Vault
 
 CONTEXT = "accounts/a"
 

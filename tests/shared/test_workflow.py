@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from pydantic import BaseModel, Field
 
-from shared.roles import Role
-from shared.workflow import LASTS, Actor, IllegalMove, Move, Queue, Transition, Workflow
+from shared.model.roles import Role
+from shared.model.workflow import LASTS, Actor, IllegalMove, Move, Queue, Transition, Workflow
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 

@@ -12,23 +12,23 @@ from typing import Annotated, Any
 from fastapi import Header, Request, Response
 from pydantic import Field
 
-from shared.access import Forbidden, anyone
-from shared.clock import now
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
-from shared.deadlines import Deadline
-from shared.documents import Document, Index, Most
-from shared.events import Event
 from shared.host import Host
-from shared.idempotency import PROVES
-from shared.parameters import IfMatch, StoreDep
-from shared.personal import Personal
-from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
-from shared.problems import AlreadyExists
+from shared.http.access import Forbidden, anyone
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.pictures.receiving import TAKES_A_PICTURE, received_picture
+from shared.http.routes import Body, Router
+from shared.http.views import DocumentView, tagged
+from shared.model.clock import now
+from shared.model.documents import Document, Index, Most
+from shared.model.events import Event
+from shared.model.personal import Personal
+from shared.model.problems import AlreadyExists
 from shared.service import Service
+from shared.store.deadlines import Deadline
+from shared.store.request_keys import PROVES
 from shared.store.store import Store
-from shared.strict import Body, Router
-from shared.views import DocumentView, tagged
 
 Anyone = Annotated[None, anyone("a toy")]
 Passbook = Annotated[str | None, Header(alias="Passbook"), PROVES]

@@ -3,8 +3,8 @@
 from services.notifier.activity import Activity, code, forgotten, proven, say, typed
 from services.notifier.boards.open import Column, OpenBoard
 from services.notifier.wording import CITY_OFFICE, CLAIM, CLAIM_EN, COUNTY, person
-from shared.access import anyone
 from shared.contracts import pledges as events
+from shared.http.access import anyone
 
 BOARD = OpenBoard(
     source="pledges",

@@ -10,8 +10,9 @@ from typing import Any
 from services.notifier.activity import Activity, belongs, code, forgotten, say
 from services.notifier.boards.hidden import Groups, HiddenBoard, Part, Split, step
 from services.notifier.wording import CLAIM, CLAIM_EN, COORDINATORS, DATA_OFFICERS, desk_of, person
-from shared.access import Role, may
+from shared.city.departments import Department
 from shared.contracts import referrals as events
+from shared.http.access import Role, may
 
 
 def _steps(event: Any) -> dict[str, int]:
@@ -31,7 +32,7 @@ BOARD = HiddenBoard(
     by=("county", "department"),
     readers=may(Role.COUNTY_OFFICER, Role.CITY_OFFICER, Role.COORDINATOR),
     counts=dict.fromkeys(events.STEPS, _steps),
-    groups={"department": Groups("按科室 By department", list(events.Department))},
+    groups={"department": Groups("按科室 By department", list(Department))},
     parts=(
         Part("running", "办理中", "On their way", events.RUNNING),
         Part("ended", "已结束", "Through", events.ENDED),

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from shared.access import Caller, Role, anyone, may
+from shared.http.access import Caller, Role, anyone, may
 
 Resident = Annotated[Caller, may(Role.RESIDENT)]
 """居民: her own inboxes."""

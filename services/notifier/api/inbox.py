@@ -11,14 +11,14 @@ from services.notifier.queries.contacts import contacts_of, known_by
 from services.notifier.queries.messages import inbox_page, unread
 from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
-from shared.access import Caller, Forbidden, Role
-from shared.clock import now
-from shared.parameters import StoreDep
-from shared.problems import NotFound
-from shared.reach import OwnDivision
+from shared.http.access import Caller, Forbidden, Role
+from shared.http.parameters import StoreDep
+from shared.http.reach import OwnDivision
+from shared.http.routes import Router
+from shared.http.views import Cursor
+from shared.model.clock import now
+from shared.model.problems import NotFound
 from shared.store.store import Store
-from shared.strict import Router
-from shared.views import Cursor
 
 from .callers import AtDesk, Officer, Resident
 

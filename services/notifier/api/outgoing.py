@@ -12,13 +12,13 @@ from services.notifier.domain.messages import Outgoing, mask_phone
 from services.notifier.pages import pages
 from services.notifier.queries.messages import valid_codes
 from services.notifier.templates import TEMPLATES
-from shared.clock import now
-from shared.parameters import StoreDep
-from shared.problems import NotFound
+from shared.http.parameters import StoreDep
+from shared.http.routes import Router
+from shared.http.views import GivenId
+from shared.model.clock import now
+from shared.model.problems import NotFound
 from shared.settings import settings
 from shared.store.store import Store
-from shared.strict import Router
-from shared.views import GivenId
 
 from .callers import Trying
 

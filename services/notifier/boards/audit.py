@@ -11,7 +11,7 @@ from shared.store.store import Store
 
 async def _shown(board: Board, store: Store) -> dict[str, dict[str, int]]:
     cells = Cells(board.by)
-    cells.apply(await read_table(store, board.consumer, board.table))
+    cells.apply(await read_table(store, board.group, board.table))
     return board.audited(cells)
 
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from services.notifier.boards.cells import Cells
 from services.notifier.boards.freshness import Freshness
+from shared.city.divisions import CITY, county_of
 from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
-from shared.divisions import CITY, county_of
-from shared.events import Event
+from shared.model.events import Event
 
 Steps = Callable[[Any], Mapping[str, int]]
 Fold = Mapping[str, int | str] | Steps

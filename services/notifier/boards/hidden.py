@@ -17,7 +17,7 @@ from services.notifier.boards.cells import Cells
 from services.notifier.boards.declare import COUNTY, Board
 from services.notifier.boards.freshness import Freshness
 from services.notifier.boards.small_cells import LEAST, Block, blocks, split
-from shared.divisions import CITY, counties
+from shared.city.divisions import CITY, counties
 
 STANDS_IN, WAITED = "in_", "waited_"
 """Columns: how many stand in a state, and how many waited so many days for what they asked for."""

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from services.notifier.boards.cells import Cells
 from services.notifier.boards.declare import Board
 from services.notifier.boards.freshness import Freshness
-from shared.clock import now
 from shared.consumers.tables import oldest_unread, read_table
-from shared.problems import Unavailable
-from shared.store.driver import guarded
+from shared.model.clock import now
+from shared.model.problems import Unavailable
+from shared.mongo.driver import guarded
 from shared.store.store import Store
 
 POLL = 0.2
@@ -52,11 +52,11 @@ class Live:
             self._begun += 1
             known = self.cells.reading
             consumer, table = self.board.consumer, self.board.table
-            reading = await read_table(self._store, consumer, table, known.stamps if known else None)
+            reading = await read_table(self._store, consumer.group, table, known.stamps if known else None)
             stale = self.stale_since
             clock = asyncio.get_running_loop().time()
             if clock - self._looked_behind >= LOOK_BEHIND:
-                self._oldest_unread = await oldest_unread(self._store, consumer, reading.cursors)
+                self._oldest_unread = await oldest_unread(self._store, consumer.sources, reading.cursors)
                 self._looked_behind = clock
             changed = self.cells.apply(reading)
             self._done = self._begun

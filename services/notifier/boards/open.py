@@ -14,7 +14,7 @@ from pydantic import BaseModel, create_model
 from services.notifier.boards.cells import Cells, Key
 from services.notifier.boards.declare import COUNTY, DAY, Board
 from services.notifier.boards.freshness import Freshness
-from shared.divisions import CITY, counties, households, org_units
+from shared.city.divisions import CITY, counties, households, org_units
 
 Row = dict[str, Any]
 

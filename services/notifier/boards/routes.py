@@ -11,10 +11,10 @@ from services.notifier.boards.declare import Board
 from services.notifier.boards.live import Live
 from services.notifier.boards.stream import follow
 from services.notifier.pages import pages
-from shared.access import anyone
-from shared.parameters import StoreDep
-from shared.strict import Router
-from shared.views import Cursor
+from shared.http.access import anyone
+from shared.http.parameters import StoreDep
+from shared.http.routes import Router
+from shared.http.views import Cursor
 
 SEND_SECONDS = 30
 """A client that takes nothing for so long is cut off; it comes back with its last id."""

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from shared.contracts.notifier import ContactForgotten
-from shared.documents import Document, Index, Most
-from shared.personal import PersonId
-from shared.problems import NotFound
+from shared.model.documents import Document, Index, Most
+from shared.model.personal import PersonId
+from shared.model.problems import NotFound
 
 
 class Message(Document):

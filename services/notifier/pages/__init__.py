@@ -3,8 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
-from shared.days import SHANGHAI
-from shared.pages import Pages
+from shared.city.days import SHANGHAI
+from shared.http.pages import Pages
 
 
 def _local(instant: datetime) -> str:

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from services.notifier.domain.messages import Contact, contact_key
-from shared.access import Caller
-from shared.proofs import account_key, proven_since
+from shared.http.access import Caller
+from shared.http.proofs import account_key, proven_since
 from shared.store.store import Store
 
 MOST = 1000

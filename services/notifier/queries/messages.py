@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from services.notifier.domain.messages import Message, Outgoing
-from shared.problems import NotFound
+from shared.model.problems import NotFound
 from shared.store.store import Store
 
 NEWEST_FIRST = (("at", -1), ("_id", -1))

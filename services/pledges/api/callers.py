@@ -8,15 +8,15 @@ from fastapi import Depends, Header
 
 from services.pledges.domain.identity import phone_key, signing_key
 from services.pledges.domain.pledge import Pledge
-from shared.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
-from shared.allowances import Asking
-from shared.divisions import CITY
-from shared.documents import Document
-from shared.idempotency import PROVES
-from shared.parameters import StoreDep
-from shared.problems import NotFound
-from shared.proofs import SignInAgain, account_key, check_fresh, proven_since
-from shared.roles import Bearer
+from shared.city.divisions import CITY
+from shared.http.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
+from shared.http.allowances import Asking
+from shared.http.parameters import StoreDep
+from shared.http.proofs import SignInAgain, account_key, check_fresh, proven_since
+from shared.model.documents import Document
+from shared.model.problems import NotFound
+from shared.model.roles import Bearer
+from shared.store.request_keys import PROVES
 from shared.store.store import Store
 
 D = TypeVar("D", bound=Document)

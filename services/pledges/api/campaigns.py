@@ -6,11 +6,11 @@ from fastapi import Response
 
 from services.pledges.domain.campaign import Campaign
 from services.pledges.lookups import Lookups
-from shared.clock import now
-from shared.parameters import IfMatch, StoreDep
-from shared.strict import Body, Router
-from shared.text import Lines, Title
-from shared.views import Instant, tagged
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.routes import Body, Router
+from shared.http.views import Instant, tagged
+from shared.model.clock import now
+from shared.model.text import Lines, Title
 
 from .callers import Anyone, CityOfficer
 from .views import CampaignView

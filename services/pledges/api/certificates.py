@@ -11,12 +11,12 @@ from services.pledges.domain.checkin import NotCounted
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.states import PledgeState
 from services.pledges.lookups import Lookups
-from shared.divisions import path_name
-from shared.names import mask_name
-from shared.parameters import StoreDep
-from shared.problems import NotFound
+from shared.city.divisions import path_name
+from shared.http.parameters import StoreDep
+from shared.http.routes import Router
+from shared.model.names import mask_name
+from shared.model.problems import NotFound
 from shared.store.store import Store
-from shared.strict import Router
 
 from .callers import Anyone, Signer
 from .views import certificate_url

@@ -12,11 +12,11 @@ from services.pledges.domain.chain import Chain, coverage_of
 from services.pledges.domain.pledge import Pledge, chain_id_of
 from services.pledges.domain.states import PledgeState
 from services.pledges.lookups import Lookups
+from shared.city.divisions import CITY, CommunityCode, DivisionCode, division, households, path_name
 from shared.contracts.pledges import SignerRole
-from shared.divisions import CITY, CommunityCode, DivisionCode, division, households, path_name
-from shared.names import mask_name
-from shared.parameters import StoreDep
-from shared.strict import Router
+from shared.http.parameters import StoreDep
+from shared.http.routes import Router
+from shared.model.names import mask_name
 
 from .callers import Anyone
 
@@ -97,7 +97,7 @@ class Standing(BaseModel):
 
 
 class Standings(BaseModel):
-    """A page of the standings. `households` are estimates, see `shared.divisions`."""
+    """A page of the standings. `households` are estimates, see `shared.city.divisions`."""
 
     total: int
     rows: list[Standing]

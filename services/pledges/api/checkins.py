@@ -8,12 +8,12 @@ from fastapi import Query, Response
 from services.pledges import queries
 from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, check_in_id
 from services.pledges.lookups import Lookups
-from shared.clock import now
-from shared.days import day_bounds, local_day
-from shared.parameters import StoreDep
-from shared.problems import AlreadyExists
-from shared.strict import Router
-from shared.views import DocumentView, tagged
+from shared.city.days import day_bounds, local_day
+from shared.http.parameters import StoreDep
+from shared.http.routes import Router
+from shared.http.views import DocumentView, tagged
+from shared.model.clock import now
+from shared.model.problems import AlreadyExists
 
 from .callers import Holder, Proven, held_pledge
 

@@ -5,15 +5,15 @@ from fastapi import Response
 from services.pledges.domain.claim import MemberClaim
 from services.pledges.domain.team import Member, Team
 from shared import security_log
-from shared.claiming import ClaimCode, ClaimView, brought, start
-from shared.clock import now
-from shared.parameters import StoreDep
-from shared.problems import Erased, NotFound
-from shared.proofs import account_key
+from shared.http.claiming import ClaimCode, ClaimView, brought, start
+from shared.http.parameters import StoreDep
+from shared.http.proofs import account_key
+from shared.http.routes import Router
+from shared.http.views import tagged
+from shared.model.clock import now
+from shared.model.problems import Erased, NotFound
 from shared.security_log import Kind
 from shared.store.store import repeated
-from shared.strict import Router
-from shared.views import tagged
 
 from .callers import Officer, Resident, within
 from .teams import MemberView

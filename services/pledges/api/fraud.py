@@ -17,18 +17,18 @@ from services.pledges.domain.invalidation import (
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
-from shared.access import Caller
-from shared.clock import now
+from shared.city.divisions import CITY, division_range
 from shared.contracts.pledges import SignerRole
-from shared.divisions import CITY, division_range
-from shared.parameters import IfMatch, StoreDep
-from shared.reach import OwnDivision
-from shared.roles import Role
+from shared.http.access import Caller
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.reach import OwnDivision
+from shared.http.routes import Body, Router
+from shared.http.views import DocumentView, GivenDay, GivenId, tagged
+from shared.model.clock import now
+from shared.model.roles import Role
+from shared.model.text import Phone
+from shared.model.workflow import Actor, Transition
 from shared.store.store import Store
-from shared.strict import Body, Router
-from shared.text import Phone
-from shared.views import DocumentView, GivenDay, GivenId, tagged
-from shared.workflow import Actor, Transition
 
 from .callers import CityOfficer, Officer, known, responsible_for, within
 

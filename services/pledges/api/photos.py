@@ -6,11 +6,11 @@ from fastapi import Request, Response
 
 from services.pledges.domain.checkin import CheckIn, check_in_id
 from services.pledges.domain.photo import Photo
-from shared.parameters import StoreDep
-from shared.pictures.receiving import TAKES_A_PICTURE, received_picture
-from shared.pictures.showing import SHOWS_A_PICTURE, shown_picture
-from shared.problems import AlreadyExists, NotFound
-from shared.strict import Router
+from shared.http.parameters import StoreDep
+from shared.http.pictures.receiving import TAKES_A_PICTURE, received_picture
+from shared.http.pictures.showing import SHOWS_A_PICTURE, shown_picture
+from shared.http.routes import Router
+from shared.model.problems import AlreadyExists, NotFound
 
 from .callers import Holder, Proven, held_pledge
 

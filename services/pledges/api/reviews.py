@@ -8,13 +8,13 @@ from services.pledges import queries
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
-from shared.access import Caller, reaches
-from shared.clock import now
-from shared.parameters import IfMatch, StoreDep
+from shared.http.access import Caller, reaches
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.routes import Body, Router
+from shared.http.views import GivenId, tagged
+from shared.model.clock import now
+from shared.model.workflow import Actor
 from shared.store.store import Store
-from shared.strict import Body, Router
-from shared.views import GivenId, tagged
-from shared.workflow import Actor
 
 from .callers import Officer, known, responsible_for
 from .signings import count

@@ -17,20 +17,20 @@ from services.pledges.domain.reasons import Why
 from services.pledges.domain.states import PENDING
 from services.pledges.lookups import Lookups
 from services.pledges.persons import of_pledge
-from shared.clock import now
+from shared.city.days import local_day
+from shared.city.divisions import CommunityCode
 from shared.contracts.pledges import SignerRole
-from shared.days import local_day
-from shared.divisions import CommunityCode
-from shared.doors import Door
-from shared.names import Name
-from shared.parameters import IfMatch, StoreDep
-from shared.persons import erase_keys
-from shared.problems import AlreadyExists, VersionConflict
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.persons import erase_keys
+from shared.http.routes import Body, Router
+from shared.http.views import Consent, tagged
+from shared.model.clock import now
+from shared.model.doors import Door
+from shared.model.names import Name
+from shared.model.problems import AlreadyExists, VersionConflict
+from shared.model.text import Code, Phone
+from shared.model.workflow import Actor
 from shared.store.store import Store
-from shared.strict import Body, Router
-from shared.text import Code, Phone
-from shared.views import Consent, tagged
-from shared.workflow import Actor
 
 from .callers import (
     ChosenKey,

@@ -11,18 +11,18 @@ from services.pledges.domain.identity import phone_key
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.team import Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
-from shared.access import Caller
-from shared.clock import now
-from shared.links import PublicLink
-from shared.names import Name, mask_name
-from shared.parameters import IfMatch, StoreDep
-from shared.problems import NotFound
-from shared.reach import OwnDivision
+from shared.http.access import Caller
+from shared.http.links import PublicLink
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.reach import OwnDivision
+from shared.http.routes import Body, Router
+from shared.http.views import DocumentView, GivenId, Instant, tagged
+from shared.model.clock import now
+from shared.model.names import Name, mask_name
+from shared.model.problems import NotFound
+from shared.model.text import Phone, Title
+from shared.model.workflow import Actor
 from shared.store.store import Store
-from shared.strict import Body, Router
-from shared.text import Phone, Title
-from shared.views import DocumentView, GivenId, Instant, tagged
-from shared.workflow import Actor
 
 from .callers import Anyone, Officer, Worker, within
 

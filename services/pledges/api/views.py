@@ -5,11 +5,11 @@ from datetime import date, datetime
 from services.pledges.domain.campaign import Campaign, PledgeText
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.states import PENDING, PledgeState
+from shared.city.divisions import path_name
 from shared.contracts.pledges import SignerRole
-from shared.divisions import path_name
+from shared.http.views import DocumentView
+from shared.model.workflow import Transition
 from shared.settings import settings
-from shared.views import DocumentView
-from shared.workflow import Transition
 
 
 def certificate_url(token: str) -> str:

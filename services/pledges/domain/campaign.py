@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel
 
 from shared.contracts.pledges import CampaignAnnounced
-from shared.documents import Document, Most
-from shared.problems import InvalidRequest, Problem
+from shared.model.documents import Document, Most
+from shared.model.problems import InvalidRequest, Problem
 
 from .limits import CODE_MINUTES
 

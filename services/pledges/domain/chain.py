@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from shared.city.divisions import households
 from shared.contracts.pledges import (
     ChainMilestoneReached,
     MilestoneKind,
@@ -12,8 +13,7 @@ from shared.contracts.pledges import (
     PledgeSigned,
     PledgeWithdrawn,
 )
-from shared.divisions import households
-from shared.documents import Day, Document, Index, Most
+from shared.model.documents import Day, Document, Index, Most
 
 from .campaign import MOST_TEXTS
 
@@ -40,7 +40,7 @@ class Chain(Document):
     campaign_id: str
     division: str
     households: int
-    """An estimate; see `shared.divisions`."""
+    """An estimate; see `shared.city.divisions`."""
     signed: int = 0
     """Serials given out."""
     counted: int = 0

@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 
 from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
-from shared.documents import Day, Document, Index
-from shared.problems import Problem
+from shared.model.documents import Day, Document, Index
+from shared.model.problems import Problem
 
 from .pledge import Pledge
 from .states import COUNTED

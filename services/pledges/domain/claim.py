@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from shared.claims import MINUTES, Claim
 from shared.contracts.pledges import MemberClaimIssued, MemberClaimLapsed
+from shared.model.claims import MINUTES, Claim
 
 
 class MemberClaim(Claim):

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import ClassVar
 
 from shared.contracts.pledges import PhoneListed
-from shared.documents import Document, Index
-from shared.roles import Role
-from shared.workflow import Actor
+from shared.model.documents import Document, Index
+from shared.model.roles import Role
+from shared.model.workflow import Actor
 
 from .reasons import Why
 

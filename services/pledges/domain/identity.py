@@ -6,8 +6,8 @@ Only keyed hashes of them are kept to match by; `Blind` (the vault's blind index
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shared.doors import normal_door
-from shared.names import normal_name
+from shared.model.doors import normal_door
+from shared.model.names import normal_name
 
 Blind = Callable[[str], str]
 """A personal value -> its keyed HMAC."""

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.city.days import day_bounds
+from shared.city.divisions import division_range
 from shared.contracts.pledges import InvalidationMoved, SignerRole
-from shared.days import day_bounds
-from shared.divisions import division_range
-from shared.documents import Day, Index
-from shared.problems import Problem
-from shared.roles import Role
-from shared.stateful import Stateful
-from shared.workflow import Actor, Move, Queue, Workflow
+from shared.model.documents import Day, Index
+from shared.model.problems import Problem
+from shared.model.roles import Role
+from shared.model.stateful import Stateful
+from shared.model.workflow import Actor, Move, Queue, Workflow
 
 from .pledge import Pledge
 from .reasons import Why

@@ -3,8 +3,8 @@
 import base64
 from typing import ClassVar, Self
 
-from shared.documents import Document
-from shared.personal import Personal, PersonId
+from shared.model.documents import Document
+from shared.model.personal import Personal, PersonId
 
 from .checkin import CheckIn
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
+from shared.city.days import local_day
 from shared.contracts.pledges import (
     PledgeCodeIssued,
     PledgeContested,
@@ -19,12 +20,11 @@ from shared.contracts.pledges import (
     SignerErased,
     SignerRole,
 )
-from shared.days import local_day
-from shared.documents import Day, Index, Most
-from shared.personal import Personal, PersonId
-from shared.problems import Problem, TooManyRequests
-from shared.stateful import Stateful
-from shared.workflow import Actor, Workflow
+from shared.model.documents import Day, Index, Most
+from shared.model.personal import Personal, PersonId
+from shared.model.problems import Problem, TooManyRequests
+from shared.model.stateful import Stateful
+from shared.model.workflow import Actor, Workflow
 
 from .campaign import Campaign
 from .identity import Keys

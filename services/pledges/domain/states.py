@@ -2,8 +2,8 @@
 
 from enum import StrEnum
 
-from shared.roles import Role
-from shared.workflow import LASTS, Move, Queue, Workflow
+from shared.model.roles import Role
+from shared.model.workflow import LASTS, Move, Queue, Workflow
 
 
 class PledgeState(StrEnum):

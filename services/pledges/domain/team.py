@@ -5,16 +5,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.claims import AlreadyClaimed
+from shared.city.days import local_day
+from shared.city.divisions import lies_in
 from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRecorded, TalkHeld, TalkMoved
-from shared.days import local_day
-from shared.divisions import lies_in
-from shared.documents import Day, Document, Index
-from shared.personal import Personal, PersonId
-from shared.problems import Erased, Problem
-from shared.roles import Role
-from shared.stateful import Stateful
-from shared.workflow import Actor, Move, Queue, Workflow
+from shared.model.claims import AlreadyClaimed
+from shared.model.documents import Day, Document, Index
+from shared.model.personal import Personal, PersonId
+from shared.model.problems import Erased, Problem
+from shared.model.roles import Role
+from shared.model.stateful import Stateful
+from shared.model.workflow import Actor, Move, Queue, Workflow
 
 from .reasons import Why
 

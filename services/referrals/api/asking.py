@@ -11,19 +11,19 @@ from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.states import Why
 from services.referrals.opening import MOST_SHOWN, open_record, read_by
 from services.referrals.patients import account_key, phone_key
-from shared.access import Role
-from shared.clock import now
-from shared.contracts.referrals import Department
-from shared.divisions import DivisionCode
-from shared.names import Name
-from shared.parameters import StoreDep
-from shared.persons import erase_keys
-from shared.proofs import account_key as known_as
-from shared.reach import open_to_all
-from shared.strict import Body, Router
-from shared.text import Phone
-from shared.views import Consent, GivenDay, tagged
-from shared.workflow import Actor
+from shared.city.departments import Department
+from shared.city.divisions import DivisionCode
+from shared.http.access import Role
+from shared.http.parameters import StoreDep
+from shared.http.persons import erase_keys
+from shared.http.proofs import account_key as known_as
+from shared.http.reach import open_to_all
+from shared.http.routes import Body, Router
+from shared.http.views import Consent, GivenDay, tagged
+from shared.model.clock import now
+from shared.model.names import Name
+from shared.model.text import Phone
+from shared.model.workflow import Actor
 
 from .callers import Asking, Erasing, Patient, reached
 from .handling import At

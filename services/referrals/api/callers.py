@@ -7,11 +7,11 @@ from services.referrals.domain.reading import Grant, NoLongerRead
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.slot import Slot
 from services.referrals.patients import account_key
-from shared.access import Caller, Role, may
-from shared.clock import now
-from shared.contracts.referrals import Department
-from shared.problems import NotFound
-from shared.roles import reaches_department
+from shared.city.departments import Department
+from shared.http.access import Caller, Role, may
+from shared.model.clock import now
+from shared.model.problems import NotFound
+from shared.model.roles import reaches_department
 from shared.store.store import Store
 
 Patient = Annotated[Caller, may(Role.RESIDENT)]

@@ -8,15 +8,15 @@ from pydantic import BaseModel, Field
 from services.referrals import changes, queries
 from services.referrals.domain.slot import Slot, SlotState
 from services.referrals.domain.ward import MOST_BEDS, Ward
-from shared.clock import now
-from shared.contracts.referrals import Department
-from shared.links import PublicLink
-from shared.parameters import IfMatch, StoreDep
-from shared.reach import OwnDepartment
+from shared.city.departments import Department
+from shared.http.links import PublicLink
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.reach import OwnDepartment
+from shared.http.routes import Body, Router
+from shared.http.views import DocumentView, Instant, tagged
+from shared.model.clock import now
+from shared.model.workflow import Actor
 from shared.store.store import repeated
-from shared.strict import Body, Router
-from shared.views import DocumentView, Instant, tagged
-from shared.workflow import Actor
 
 from .asking import Reasoned
 from .callers import Clinician, Staff, reached_slot

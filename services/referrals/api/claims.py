@@ -6,15 +6,15 @@ from services.referrals.domain.claim import PatientClaim
 from services.referrals.domain.referral import Referral
 from services.referrals.patients import account_key
 from shared import security_log
-from shared.claiming import ClaimCode, ClaimView, brought, start
-from shared.clock import now
-from shared.parameters import StoreDep
-from shared.problems import Erased
-from shared.proofs import account_key as known_as
+from shared.http.claiming import ClaimCode, ClaimView, brought, start
+from shared.http.parameters import StoreDep
+from shared.http.proofs import account_key as known_as
+from shared.http.routes import Router
+from shared.http.views import tagged
+from shared.model.clock import now
+from shared.model.problems import Erased
 from shared.security_log import Kind
 from shared.store.store import repeated
-from shared.strict import Router
-from shared.views import tagged
 
 from .callers import Coordinator, Patient
 from .views import StepView

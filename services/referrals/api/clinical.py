@@ -9,10 +9,10 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import Referral
 from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
 from services.referrals.opening import open_record
-from shared.parameters import StoreDep
-from shared.problems import NotFound
-from shared.strict import Body, Router
-from shared.views import GivenDay, tagged
+from shared.http.parameters import StoreDep
+from shared.http.routes import Body, Router
+from shared.http.views import GivenDay, tagged
+from shared.model.problems import NotFound
 
 from .asking import Reasoned
 from .callers import Clinician, department_of, emergency_of, reads

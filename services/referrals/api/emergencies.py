@@ -9,16 +9,16 @@ from services.referrals.domain.reading import Grant, NotNeeded, View
 from services.referrals.domain.referral import Referral
 from services.referrals.opening import record
 from shared import security_log
-from shared.clock import now
-from shared.parameters import IfMatch, StoreDep
-from shared.problems import NotFound
-from shared.reach import open_to_all
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.reach import open_to_all
+from shared.http.routes import Body, Router
+from shared.http.views import tagged
+from shared.model.clock import now
+from shared.model.problems import NotFound
+from shared.model.text import Lines
+from shared.model.workflow import Actor
 from shared.security_log import Kind
 from shared.store.store import repeated
-from shared.strict import Body, Router
-from shared.text import Lines
-from shared.views import tagged
-from shared.workflow import Actor
 
 from .callers import Clinician, DataOfficer, reads
 from .views import GrantView, Limit, ReasonedGrantView

@@ -10,12 +10,13 @@ from werkzeug.http import parse_accept_header
 from services.referrals import fhir
 from services.referrals.domain.reading import NoLongerRead, View
 from services.referrals.opening import open_record
-from shared import problems, security_log
-from shared.access import Role
-from shared.parameters import StoreDep
-from shared.problems import Problem
+from shared import security_log
+from shared.http import answers
+from shared.http.access import Role
+from shared.http.parameters import StoreDep
+from shared.http.routes import JsonRoute
+from shared.model.problems import Problem
 from shared.security_log import Kind
-from shared.strict import JsonRoute
 
 from .callers import Exporting, reached, reads
 
@@ -34,7 +35,7 @@ class FhirRoute(JsonRoute):
     """A route whose problems are answered as FHIR's OperationOutcome."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[problems.RENDERER] = _outcome
+        scope[answers.RENDERER] = _outcome
         await super().handle(scope, receive, send)
 
 

@@ -9,12 +9,12 @@ from fastapi import Depends, Response
 
 from services.referrals import changes
 from services.referrals.domain.referral import PATIENT, Referral
-from shared.access import Caller
-from shared.clock import now
-from shared.parameters import IfMatch, StoreDep
+from shared.http.access import Caller
+from shared.http.parameters import IfMatch, StoreDep
+from shared.http.views import tagged
+from shared.model.clock import now
+from shared.model.workflow import Actor
 from shared.store.store import Store
-from shared.views import tagged
-from shared.workflow import Actor
 
 from .callers import reached, reached_slot
 from .views import StepView

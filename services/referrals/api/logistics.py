@@ -6,10 +6,10 @@ from services.referrals import queries
 from services.referrals.domain.reading import View
 from services.referrals.domain.states import COORDINATOR, ReferralState, Urgency
 from services.referrals.opening import open_record
-from shared.parameters import StoreDep
-from shared.reach import OwnDepartment
-from shared.strict import Body, Router
-from shared.views import GivenDay, GivenId, tagged
+from shared.http.parameters import StoreDep
+from shared.http.reach import OwnDepartment
+from shared.http.routes import Body, Router
+from shared.http.views import GivenDay, GivenId, tagged
 
 from .asking import Reasoned
 from .callers import Concerned, Coordinator, Staff, reached

@@ -12,14 +12,14 @@ from services.referrals.domain.reading import Grant, GrantState, Reading, View
 from services.referrals.domain.referral import BedOffer, Consent, Referral
 from services.referrals.domain.slot import Slot, SlotState
 from services.referrals.domain.states import ReferralState, Urgency
-from shared.clock import now
-from shared.contracts.referrals import Department
-from shared.days import local_day
-from shared.divisions import county_of, division
-from shared.roles import Role
-from shared.text import Lines
-from shared.views import DocumentView
-from shared.workflow import Transition
+from shared.city.days import local_day
+from shared.city.departments import Department
+from shared.city.divisions import county_of, division
+from shared.http.views import DocumentView
+from shared.model.clock import now
+from shared.model.roles import Role
+from shared.model.text import Lines
+from shared.model.workflow import Transition
 
 
 def a_county(code: str) -> str:

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from shared.claims import MINUTES, Claim
+from shared.city.days import local_day
 from shared.contracts.referrals import PatientClaimIssued, PatientClaimLapsed
-from shared.days import local_day
+from shared.model.claims import MINUTES, Claim
 
 
 class PatientClaim(Claim):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from shared.contracts.referrals import Department
+from shared.city.departments import Department
 
 
 class DepartmentFacts(NamedTuple):

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
+from shared.city.days import local_day
+from shared.city.departments import Department
 from shared.contracts import referrals as events
-from shared.contracts.referrals import Department
-from shared.days import local_day
-from shared.documents import Document, Index
-from shared.personal import Personal, PersonId
-from shared.problems import Problem
-from shared.roles import Role
-from shared.stateful import Stateful
-from shared.workflow import Actor, Move, Queue, Workflow
+from shared.model.documents import Document, Index
+from shared.model.personal import Personal, PersonId
+from shared.model.problems import Problem
+from shared.model.roles import Role
+from shared.model.stateful import Stateful
+from shared.model.workflow import Actor, Move, Queue, Workflow
 
 from .referral import Referral
 

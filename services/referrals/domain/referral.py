@@ -6,16 +6,16 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
 
-from shared.claims import AlreadyClaimed
+from shared.city.days import day_bounds, local_day
+from shared.city.departments import Department
 from shared.contracts import referrals as events
-from shared.contracts.referrals import Department
-from shared.days import day_bounds, local_day
-from shared.documents import Day, Index
-from shared.personal import Personal, PersonId
-from shared.problems import Erased, InvalidRequest, Problem
-from shared.roles import Role
-from shared.stateful import Stateful
-from shared.workflow import Actor, Transition, Workflow
+from shared.model.claims import AlreadyClaimed
+from shared.model.documents import Day, Index
+from shared.model.personal import Personal, PersonId
+from shared.model.problems import Erased, InvalidRequest, Problem
+from shared.model.roles import Role
+from shared.model.stateful import Stateful
+from shared.model.workflow import Actor, Transition, Workflow
 
 from .departments import DEPARTMENTS
 from .states import READ_BY_DEPARTMENT, REFERRAL, TAKEN_BACK, ReferralState, Urgency, Why

@@ -5,11 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Self
 
-from shared.contracts.referrals import Department, SlotMoved
-from shared.documents import Index
-from shared.problems import InvalidRequest, Problem
-from shared.stateful import Stateful
-from shared.workflow import Actor, Move, Workflow
+from shared.city.departments import Department
+from shared.contracts.referrals import SlotMoved
+from shared.model.documents import Index
+from shared.model.problems import InvalidRequest, Problem
+from shared.model.stateful import Stateful
+from shared.model.workflow import Actor, Move, Workflow
 
 from .states import COORDINATOR, DEPARTMENT, Why
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from shared.roles import Role
-from shared.workflow import Move, Queue, Workflow
+from shared.model.roles import Role
+from shared.model.workflow import Move, Queue, Workflow
 
 
 class ReferralState(StrEnum):

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import ClassVar
 
-from shared.contracts.referrals import BedsChanged, Department
-from shared.documents import Document
-from shared.problems import Problem
+from shared.city.departments import Department
+from shared.contracts.referrals import BedsChanged
+from shared.model.documents import Document
+from shared.model.problems import Problem
 
 MOST_BEDS = 200
 

@@ -13,14 +13,14 @@ from services.notifier.boards.cells import Cells
 from services.notifier.boards.declare import Board
 from services.notifier.boards.freshness import Freshness
 from services.notifier.domain.messages import Contact, contact_key
-from shared.archive import Archive
-from shared.clock import now
 from shared.consumers.tables import Reading, Stamps
 from shared.contracts.pledges import PledgeCodeIssued, PledgeSigned, SignerRole
-from shared.documents import Document
-from shared.events import PARTITIONS, Event
 from shared.host import Host
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.log.archive import Archive
+from shared.model.clock import now
+from shared.model.documents import Document
+from shared.model.events import PARTITIONS, Event
 from shared.store.store import Store
 from shared.store.writes import _entry
 

@@ -10,7 +10,7 @@ from services.notifier.activities.pledges import BOARD
 from services.notifier.boards.cells import Cells
 from services.notifier.boards.freshness import Freshness
 from shared.consumers.tables import Reading, Stamps
-from shared.events import PARTITIONS
+from shared.model.events import PARTITIONS
 
 AT = datetime(2026, 3, 8, tzinfo=UTC)
 

@@ -25,12 +25,12 @@ from services.notifier.app import service
 from services.notifier.boards.audit import projection_of
 from services.notifier.boards.live import Live
 from services.notifier.boards.stream import follow
-from shared.child import free_port
-from shared.clock import now
+from shared.city.divisions import communities, county_of
 from shared.contracts.pledges import HouseholdCheckedIn, ObservationRecorded, PledgeWithdrawn, TalkHeld
-from shared.divisions import communities, county_of
-from shared.events import Event
 from shared.host import Host
+from shared.local.child import free_port
+from shared.model.clock import now
+from shared.model.events import Event
 from shared.settings import Settings
 
 COLUMNS, GROUP = BOARD.counted, BOARD.group

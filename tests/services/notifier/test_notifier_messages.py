@@ -10,7 +10,7 @@ from jinguo.events import declared
 from services.notifier.consumers import messages
 from services.notifier.domain.messages import contact_key
 from services.notifier.templates import TEMPLATES, template_of
-from shared.clock import moved
+from shared.city.departments import Department
 from shared.contracts.pledges import (
     ChainMilestoneReached,
     HouseholdCheckedIn,
@@ -18,8 +18,9 @@ from shared.contracts.pledges import (
     PledgeInvalidated,
     TalkMoved,
 )
-from shared.contracts.referrals import Department, ReferralRequested
-from shared.identity import Role
+from shared.contracts.referrals import ReferralRequested
+from shared.http.identity import Role
+from shared.model.clock import moved
 from shared.settings import use
 
 CODE, PHONE = "C0DE-7F3A-Q", "13857012345"

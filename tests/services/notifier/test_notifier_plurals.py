@@ -6,8 +6,8 @@ import pytest
 
 from services.notifier.templates import TEMPLATES
 from services.notifier.wording import Template
-from shared.events import Event
-from shared.plurals import plural
+from shared.model.events import Event
+from shared.model.plurals import plural
 
 ONE_OF_MANY = re.compile(r"\b1 (?!was\b|matches\b)(?:\w+ )?(\w+s)\b")
 """`1 days`, `1 matching pledges`."""

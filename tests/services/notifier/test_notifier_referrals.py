@@ -14,13 +14,14 @@ from services.notifier.activities.referrals import BOARD, REFERRALS
 from services.notifier.boards.hidden import LONGEST, percentile
 from services.notifier.boards.small_cells import LEAST, blocks
 from services.notifier.templates import TEMPLATES
+from shared.city.departments import Department
+from shared.city.divisions import counties
 from shared.contracts import referrals
-from shared.contracts.referrals import ENDED, Department
-from shared.divisions import counties
-from shared.events import Event
-from shared.identity import Role
-from shared.proofs import account_key
-from shared.roles import Account
+from shared.contracts.referrals import ENDED
+from shared.http.identity import Role
+from shared.http.proofs import account_key
+from shared.model.events import Event
+from shared.model.roles import Account
 
 DAY = date(2020, 3, 8)
 HEALTH = (

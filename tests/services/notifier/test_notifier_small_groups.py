@@ -12,8 +12,9 @@ from notifier_desk import viewed
 
 from services.notifier.activities.referrals import BOARD
 from services.notifier.boards.small_cells import LEAST
-from shared.contracts.referrals import ENDED, Department
-from shared.divisions import counties
+from shared.city.departments import Department
+from shared.city.divisions import counties
+from shared.contracts.referrals import ENDED
 
 COUNTIES, DEPARTMENTS = [county.code for county in counties()[:3]], list(Department)
 STATES = ("accepted", "bed_offered", "completed", "cancelled")

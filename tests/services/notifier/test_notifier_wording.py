@@ -16,7 +16,7 @@ from services.notifier.wording import (
     desk_of,
     person,
 )
-from shared.clock import now
+from shared.model.clock import now
 
 GOOD, OTHER = Text("好", "第 {serial} 户"), Text("Good", "number {serial}")
 UNFIT: dict[str, tuple[str, Template, str]] = {

@@ -8,7 +8,7 @@ from issuing import Issuing
 from pledges_town import Town, running_town
 from replicas import Replicas
 
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 
 
 @pytest.fixture

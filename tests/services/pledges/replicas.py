@@ -20,7 +20,7 @@ from services.pledges.app import service
 from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeCodeIssued
 from shared.host import Host
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
 from shared.settings import Settings
 from shared.store.store import Store
 

@@ -9,7 +9,7 @@ from services.pledges.domain.campaign import MOST_TEXTS, Campaign
 from services.pledges.domain.chain import COVERAGE_STEPS, HOUSEHOLD_STEPS, Chain
 from services.pledges.domain.pledge import CODES_KNOWN, Pledge
 from shared.contracts.pledges import PledgeSigned, SignerRole
-from shared.problems import Full, TooManyRequests
+from shared.model.problems import Full, TooManyRequests
 
 NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
 

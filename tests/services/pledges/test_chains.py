@@ -10,10 +10,10 @@ from pledges_town import COMMUNITY, ELSEWHERE, Town, eventually, problem
 from services.pledges import queries
 from services.pledges.api.chains import SortBy, Standing, ranked
 from services.pledges.domain.chain import Chain, coverage_of
-from shared.clock import moved, now
+from shared.city.days import local_day
+from shared.city.divisions import county_of, households
 from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned, PledgeWithdrawn, SignerRole
-from shared.days import local_day
-from shared.divisions import county_of, households
+from shared.model.clock import moved, now
 
 
 def signed(serial: int, text_version: int = 1) -> PledgeSigned:

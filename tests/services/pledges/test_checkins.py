@@ -12,10 +12,10 @@ from services.pledges import queries
 from services.pledges.domain.checkin import CheckIn
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.states import COUNTED
-from shared.clock import moved, now
+from shared.city.days import day_bounds, local_day
 from shared.contracts.pledges import HouseholdCheckedIn, SignerRole, StreakCompleted
-from shared.days import day_bounds, local_day
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.model.clock import moved, now
 
 START = date(2020, 3, 8)
 

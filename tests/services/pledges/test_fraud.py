@@ -15,11 +15,11 @@ from services.pledges.domain.invalidation import Condition, EmptyCondition
 from services.pledges.domain.limits import Limit
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
-from shared.clock import moved, now
+from shared.city.days import local_day
 from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidated, SignerRole
-from shared.days import local_day
-from shared.roles import Role
-from shared.workflow import Actor
+from shared.model.clock import moved, now
+from shared.model.roles import Role
+from shared.model.workflow import Actor
 
 NOON = datetime(2020, 4, 1, 4, 0, tzinfo=UTC)
 

@@ -19,11 +19,11 @@ from replicas import Act, Replicas, play
 
 from services.pledges.domain.checkin import CheckIn
 from services.pledges.domain.pledge import Pledge
-from shared.clock import moved, now
-from shared.days import local_day
-from shared.doors import normal_door
-from shared.names import normal_name
-from shared.store.driver import Bson
+from shared.city.days import local_day
+from shared.model.clock import moved, now
+from shared.model.doors import normal_door
+from shared.model.names import normal_name
+from shared.mongo.driver import Bson
 
 PHONES = ("16600000001", "16600000002", "16600000003")
 """On the allow list: no limit of forms gets in the way of the others."""

@@ -20,9 +20,9 @@ from replicas import Act, Replicas, play
 from services.pledges.codes import HERE
 from services.pledges.domain.limits import Limit
 from services.pledges.domain.pledge import CODE_MINUTES, RESEND, WRONG_CODES, Pledge
-from shared import rates
-from shared.clock import moved, now
-from shared.store.driver import Bson
+from shared.model.clock import moved, now
+from shared.mongo.driver import Bson
+from shared.store import rates
 
 WAITS = (timedelta(minutes=11), timedelta(hours=13))
 PHONES = 3

@@ -21,9 +21,9 @@ from services.pledges.domain.invalidation import INVALIDATION, Invalidation
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.states import PLEDGE
 from services.pledges.domain.team import TALK, Member, Talk
-from shared.clock import now
-from shared.documents import Document
-from shared.workflow import Workflow
+from shared.model.clock import now
+from shared.model.documents import Document
+from shared.model.workflow import Workflow
 
 REASON = {"reason": "duplicate"}
 PHONES = ("16500000001", "16500000002")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pledges_town import COMMUNITY, Town, problem
 
-from shared.identity import Role
+from shared.http.identity import Role
 
 COUNTY = COMMUNITY[:6]
 REASON = {"reason": "duplicate"}

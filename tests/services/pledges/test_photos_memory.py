@@ -13,7 +13,7 @@ from PIL import Image
 from pledges_town import KEPT, Town, eventually
 from test_photos import checked_in
 
-from shared.child import end, free_port, spawn
+from shared.local.child import end, free_port, spawn
 
 MOST = 400
 """MB, for the process and the decoder beside it."""

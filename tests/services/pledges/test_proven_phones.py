@@ -5,9 +5,9 @@ from datetime import timedelta
 from issuing import Issuing
 from pledges_town import Town, problem
 
-from shared.clock import moved
-from shared.identity import Role
-from shared.proofs import PHONE_TRUSTED
+from shared.http.identity import Role
+from shared.http.proofs import PHONE_TRUSTED
+from shared.model.clock import moved
 
 PHONE = "13857009876"
 ANOTHER_KEY = {"Signing-Key": "another-key-than-was-chosen"}

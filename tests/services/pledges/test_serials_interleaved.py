@@ -21,7 +21,7 @@ from services.pledges.app import service
 from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeSigned
 from shared.host import Host
-from shared.store.driver import Bson
+from shared.mongo.driver import Bson
 
 BLOCKED = [f"159{number:08}" for number in range(60)]
 """Phones on the block list: their pledges wait for the reviewer. Each is good for five forms."""

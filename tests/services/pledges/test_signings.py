@@ -9,8 +9,8 @@ import pytest
 from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, problem
 
 from services.pledges.domain.pledge import Pledge
-from shared.clock import moved, now
 from shared.contracts.pledges import PledgeSigned, SignerErased
+from shared.model.clock import moved, now
 
 
 def another(code: str) -> str:
@@ -48,7 +48,7 @@ async def test_nothing_personal_is_stored_sent_or_answered_in_clear(town: Town) 
 
 
 def town_events() -> list[type]:
-    from shared.events import Event
+    from shared.model.events import Event
 
     return [event for event in Event.registry.values() if event.source == "pledges"]
 

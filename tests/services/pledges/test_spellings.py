@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from pledges_town import KEPT, Town, a_form, problem
 
-from shared.identity import Role
+from shared.http.identity import Role
 
 UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
 DOORS = [

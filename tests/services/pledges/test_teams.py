@@ -5,8 +5,8 @@ from typing import Any
 
 from pledges_town import COMMUNITY, Town, problem
 
-from shared.clock import moved, now
 from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
+from shared.model.clock import moved, now
 
 
 async def a_team(town: Town) -> tuple[str, str, str]:

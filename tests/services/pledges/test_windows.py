@@ -5,9 +5,9 @@ from datetime import timedelta
 from pledges_town import Town, problem
 
 from services.pledges.app import service
-from shared.clock import moved, now
 from shared.contracts.pledges import PledgeDropped
-from shared.deadlines import Deadlines
+from shared.model.clock import moved, now
+from shared.store.deadlines import Deadlines
 
 
 async def closing_in(town: Town, minutes: int) -> str:

@@ -12,11 +12,11 @@ from issuing import Issuing
 from running import a_request
 
 from services.referrals.app import service
-from shared.clock import now
-from shared.days import local_day
-from shared.deadlines import Deadlines
+from shared.city.days import local_day
 from shared.host import Host
-from shared.identity import Role
+from shared.http.identity import Role
+from shared.model.clock import now
+from shared.store.deadlines import Deadlines
 from shared.store.store import Store
 
 OPINION = "建议新辅助化疗后手术"

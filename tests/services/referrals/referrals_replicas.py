@@ -12,9 +12,9 @@ from issuing import Issuing
 from referrals_desk import Desk
 
 from services.referrals.app import service
-from shared.deadlines import Deadlines
 from shared.host import Host
 from shared.settings import Settings
+from shared.store.deadlines import Deadlines
 
 T = TypeVar("T")
 

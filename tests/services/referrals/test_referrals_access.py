@@ -9,8 +9,8 @@ from referrals_desk import Desk, Who, in_days, problem
 from running import facts
 
 from jinguo.access import routes
-from shared.clock import moved
-from shared.roles import Role
+from shared.model.clock import moved
+from shared.model.roles import Role
 
 REASONED = ("return-offer", "release-consult", "cancel", "fail", "enter-in-error")
 BODIES: dict[str, Any] = {

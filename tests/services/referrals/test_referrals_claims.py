@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 from referrals_desk import NAME, PHONE, SUMMARY, Desk, Who, problem
 
-from shared.claiming import CODES_A_DAY, TRIES_A_DAY
-from shared.claims import MINUTES
-from shared.clock import moved
 from shared.contracts.referrals import PatientClaimIssued
-from shared.identity import Role
+from shared.http.claiming import CODES_A_DAY, TRIES_A_DAY
+from shared.http.identity import Role
+from shared.model.claims import MINUTES
+from shared.model.clock import moved
 
 HER, ANOTHER = "her-account", "another-account"
 WRONG = {"code": "00000-00000"}

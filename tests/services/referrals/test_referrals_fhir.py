@@ -19,8 +19,8 @@ from referrals_desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who
 from services.referrals import fhir
 from services.referrals.domain.referral import HERSELF, Referral
 from services.referrals.domain.states import TASK_STATUS, ReferralState, Urgency, Why
-from shared.contracts.referrals import Department
-from shared.workflow import Transition
+from shared.city.departments import Department
+from shared.model.workflow import Transition
 
 NOW = datetime(2020, 3, 8, 1, 2, 3, 456000, UTC)
 TASK_CODES = {

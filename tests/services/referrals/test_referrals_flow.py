@@ -6,7 +6,7 @@ import pytest
 from referrals_desk import OPINION, Desk, Who, a_request, in_days, problem
 
 from services.referrals.domain.states import REFERRAL, TASK_STATUS, ReferralState
-from shared.clock import moved
+from shared.model.clock import moved
 
 WHY = {"why": "patient-asked"}
 

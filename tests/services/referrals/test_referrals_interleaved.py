@@ -33,8 +33,8 @@ from services.referrals.domain.referral import Referral, queue_key
 from services.referrals.domain.slot import SLOT, Slot, SlotState
 from services.referrals.domain.states import COORDINATOR, DEPARTMENT, REFERRAL, ReferralState
 from services.referrals.domain.ward import Ward
-from shared.clock import moved
-from shared.mongod import Mongod
+from shared.local.mongod import Mongod
+from shared.model.clock import moved
 from shared.store.store import Store
 
 S = ReferralState

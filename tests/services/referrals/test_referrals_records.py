@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from referrals_desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who, a_request, in_days, problem
 
-from shared.clock import moved
+from shared.model.clock import moved
 
 REASON = "患者昏迷送来急诊，需要立即了解病情"
 PERSONAL = (NAME, PHONE, SUMMARY, OPINION, REASON, Who.PATIENT)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from services.referrals.domain.referral import FIRST_DELAY, HERSELF, Referral, queue_key
 from services.referrals.domain.states import REFERRAL, ReferralState, Urgency, Why
-from shared.contracts.referrals import ENDED, RUNNING, Department, Step
-from shared.problems import Full, InvalidRequest
-from shared.roles import Role
-from shared.workflow import MOST_STEPS, Actor, IllegalMove
+from shared.city.departments import Department
+from shared.contracts.referrals import ENDED, RUNNING, Step
+from shared.model.problems import Full, InvalidRequest
+from shared.model.roles import Role
+from shared.model.workflow import MOST_STEPS, Actor, IllegalMove
 
 NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
 TODAY = date(2020, 3, 8)

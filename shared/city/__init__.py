@@ -1,0 +1,1 @@
+"""The city: its divisions, its days."""

@@ -1,0 +1,1 @@
+"""What one machine runs for itself: child processes, a mongod."""

@@ -1,0 +1,1 @@
+"""All that a domain may import: documents, events, workflows, problems, text."""

@@ -1,0 +1,173 @@
+"""Documents: the state of an aggregate, with the events it has recorded and not yet committed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from shared.model.events import Event
+from shared.model.ids import new_id
+from shared.model.personal import PersonId, personal_fields
+from shared.model.problems import Full
+
+if TYPE_CHECKING:
+    pass
+
+Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
+"""A day in Asia/Shanghai, stored as YYYY-MM-DD."""
+
+
+RESERVED = frozenset({"outbox", "answers", "answers_moved"})
+"""What the store itself keeps in a document, beside the fields of its class."""
+
+
+@dataclass(frozen=True)
+class Most:
+    """How many entries a list of a document may have: `days: Annotated[list[Day], Most(14)]`.
+
+    Each list states it, or its class cannot be made: what grows with every request and has no bound ends
+    at MongoDB's 16 MB, and then the document can never be changed again.
+    """
+
+    entries: int
+
+
+class Index(NamedTuple):
+    """An index of a collection. `where` makes it partial."""
+
+    name: str
+    keys: Sequence[tuple[str, int]]
+    unique: bool = False
+    where: dict[str, Any] | None = None
+    expire_after: int | None = None
+    """Seconds after the (single) key's instant at which MongoDB deletes the document."""
+    tells: bool = False
+    """Of a unique one: who is refused because of it may know the id of the document that is there."""
+
+
+class Document(BaseModel):
+    """Base of every aggregate. Stored whole in `collection`; never deleted, only marked.
+
+    `version` counts commits: 0 was never stored. Rules are methods that change fields and `record`
+    events; the store commits both in one write.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    collection: ClassVar[str]
+    bounds: ClassVar[Sequence[tuple[str, int]]] = ()
+    """The fields that hold many entries, and how many each may have at most."""
+    indexes: ClassVar[Sequence[Index]] = ()
+    former_indexes: ClassVar[Sequence[str]] = ()
+    """Names of indexes that earlier versions made, and whose rule holds no more."""
+    person_field: ClassVar[str | None] = None
+    """Its moves, where it has a `state` and a `history`."""
+
+    id: str = Field(default_factory=new_id)
+    version: int = 0
+
+    # Slots and not private attributes: pydantic finds those in Python, and these are hot.
+    __slots__ = ("_events", "_opened", "_stored")
+    if TYPE_CHECKING:
+        _events: list[Event]
+        _opened: bool
+        _stored: dict[str, Any]
+
+    def model_post_init(self, _: Any) -> None:
+        """Begin with nothing recorded and nothing stored."""
+        object.__setattr__(self, "_events", [])
+        object.__setattr__(self, "_stored", {})
+        object.__setattr__(self, "_opened", False)
+
+    def clone(self) -> Self:
+        """A copy that can be changed without changing this one; the events recorded so far come along."""
+        copy = self.model_copy(deep=True)
+        copy._events, copy._stored, copy._opened = list(self._events), self._stored, self._opened
+        return copy
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if personal_fields(cls) and not cls.person_field:
+            raise TypeError(f"{cls.__name__} has personal fields but no person_field")
+        if taken := RESERVED & cls.model_fields.keys():
+            raise TypeError(f"{cls.__name__}: {sorted(taken)} are the store's own")
+        cls.bounds = _bounds(cls)
+
+    def record(self, event: Event) -> None:
+        """Remember an event to commit together with the state."""
+        self._events.append(event)
+
+    @property
+    def recorded(self) -> Sequence[Event]:
+        """The events recorded since the last commit."""
+        return self._events
+
+    @property
+    def person_id(self) -> PersonId | None:
+        """Whose personal data this document holds."""
+        return getattr(self, self.person_field) if self.person_field else None
+
+    @property
+    def etag(self) -> str:
+        """The version as HTTP's entity tag."""
+        return f'"{self.version}"'
+
+    @classmethod
+    def of_stored(cls, stored: dict[str, Any]) -> Self:
+        """The document as it was read from its collection."""
+        document = cls.model_validate({"id": stored["_id"], **stored})
+        document._stored = stored
+        return document
+
+    def check_bounds(self) -> None:
+        """Raises Full when a list grew above its bound; one that is longer already may stay as it is."""
+        for name, most in self.bounds:
+            entries = getattr(self, name)
+            if (
+                entries is not None
+                and len(entries) > most
+                and len(entries) > len(self._stored.get(name) or ())
+            ):
+                raise Full(what=name, most=most)
+
+    def clear_fields(self) -> dict[str, Any]:
+        """The fields to store in clear: all but the id and what is personal."""
+        return self.model_dump(exclude={"id", *personal_fields(type(self))})
+
+
+def _bounds(model: type[BaseModel]) -> Sequence[tuple[str, int]]:
+    """What each field with many entries is bounded to. Raises TypeError for one that is not."""
+    found = []
+    for name, field in model.model_fields.items():
+        if not _holds_many(field.annotation):
+            continue
+        most = next((mark.entries for mark in field.metadata if isinstance(mark, Most)), None)
+        if most is None:
+            raise TypeError(f"{model.__name__}.{name} has no bound: Annotated[…, Most(…)]")
+        found.append((name, most))
+    return tuple(found)
+
+
+def _holds_many(kind: Any) -> bool:
+    """Whether values of a type have any number of entries. Raises TypeError where a bound of them would be
+    looked for in vain: inside of another list, or of a part of the document."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_holds_many(one) for one in inner)
+    if origin is Annotated:
+        return _holds_many(inner[0])
+    held = origin or kind
+    if not isinstance(held, type) or issubclass(held, str | bytes):
+        return False
+    part = issubclass(held, BaseModel)
+    deeper = (
+        [field.annotation for field in held.model_fields.values()] if issubclass(held, BaseModel) else inner
+    )
+    if any(_holds_many(one) for one in deeper):
+        raise TypeError(f"{kind}: a list inside of a part cannot be bounded, have it in the document itself")
+    named = hasattr(held, "_fields") or (held is tuple and inner and Ellipsis not in inner)
+    return issubclass(held, Collection) and not part and not named
