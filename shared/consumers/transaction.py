@@ -91,10 +91,6 @@ class Transaction:
         """Set fields of a row, made when missing."""
         self._scratch.append(lambda: self._row(table, row_id).kept.update(values))
 
-    def insert(self, table: Table, row_id: RowId, values: Mapping[str, Any]) -> None:
-        """Make a row once; a row that exists stays as it is."""
-        self._scratch.append(lambda: self._row(table, row_id).inserted.update(values))
-
     async def load(self, model: type[D], document_id: str) -> D | None:
         """A document of the own service, with what earlier events of the batch did to it."""
         key = (model, document_id)
