@@ -81,6 +81,10 @@ class Town:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def listed(self, path: str, **query: Any) -> list[Any]:
+        """The first page of a list."""
+        return list((await self.get(path, **query))["items"])
+
     async def post(
         self, path: str, body: Any = None, key: str | None = None, **headers: str
     ) -> httpx.Response:

@@ -1,16 +1,15 @@
 """Named queries over pledges, chains and check-ins."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from shared.city.divisions import county_of, division_range
+from shared.city.divisions import CITY, county_of, division_range
 from shared.model.documents import Document
 from shared.mongo.driver import Bson
 from shared.store.store import Store
 
 from .domain.chain import Chain
 from .domain.checkin import STREAK_DAYS, CheckIn
-from .domain.fraud import ListEntry
+from .domain.fraud import ListEntry, ListKind
 from .domain.invalidation import RUNNING, Invalidation
 from .domain.pledge import Pledge
 from .domain.states import PledgeState
@@ -44,12 +43,22 @@ async def chain_links(store: Store, chain_id: str, after: int, limit: int) -> li
     return links
 
 
-async def to_review(store: Store, campaign_id: str | None, under: str, limit: int) -> list[Pledge]:
-    """The reviewer's queue of a division, oldest first."""
-    where: dict[str, Any] = {"state": PledgeState.VERIFIED, "division": division_range(under)}
-    if campaign_id:
-        where["campaign_id"] = campaign_id
-    return await store.select(Pledge, where, sort=[("created_at", 1)], limit=limit)
+def to_review(campaign_id: str | None, under: str | None) -> Bson:
+    """The reviewer's queue of a division; without one there is none."""
+    where: Bson = {"state": PledgeState.VERIFIED, "division": division_range(under) if under else None}
+    return where | ({"campaign_id": campaign_id} if campaign_id else {})
+
+
+def in_force(kind: ListKind | None) -> Bson:
+    """The phones on the lists, or on one of them."""
+    return {"revoked_at": None} | ({"kind": kind} if kind else {})
+
+
+def invalidations_under(division: str | None) -> Bson:
+    """The bulk invalidations within a division; those of the whole city are the city's."""
+    if division == CITY:
+        return {}
+    return {"condition.division": division_range(division) if division else None}
 
 
 async def covered_by_division(store: Store, campaign_id: str, digits: int, under: str) -> Sequence[Bson]:
@@ -79,12 +88,6 @@ async def struck_by(store: Store, invalidation_id: str) -> int:
 async def listed_phone(store: Store, phone_key: str) -> ListEntry | None:
     """The entry of a phone, revoked or not."""
     return await store.first(ListEntry, {"phone_key": phone_key})
-
-
-async def check_ins(store: Store, pledge_id: str, limit: int) -> list[CheckIn]:
-    """The days a household checked in, newest first."""
-    where = {"pledge_id": pledge_id}
-    return await store.select(CheckIn, where, sort=[("day", -1)], limit=limit)
 
 
 # ── what the audit compares with ─────────────────────────────────────────────────────────────────

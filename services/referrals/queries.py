@@ -2,32 +2,27 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import Any
 
 from shared.city.days import local_day
 from shared.city.departments import Department
 from shared.city.divisions import county_of
+from shared.mongo.driver import Bson
 from shared.store.store import Store
 
-from .domain.reading import Grant, GrantState, Reading
-from .domain.referral import QUEUE_ORDER, Referral
-from .domain.slot import Slot, SlotState
-from .domain.states import ReferralState, states_of
+from .domain.reading import Grant, Reading
+from .domain.referral import Referral
+from .domain.slot import SlotState
+from .domain.states import states_of
 from .domain.ward import MOST_BEDS, Ward
 
 LONGEST_WAIT = 365
 """Days of waiting that the dashboard tells apart."""
 
 
-async def queue_of(
-    store: Store, role: str, department: Department | None, state: ReferralState | None, limit: int
-) -> list[Referral]:
-    """A role's work queue, of one department or of all, in triage order."""
-    states = [of for of in states_of(role) if state in (None, of)]
-    where: dict[str, Any] = {"state": {"$in": states}}
-    if department:
-        where["department"] = department
-    return await store.select(Referral, where, sort=QUEUE_ORDER, limit=limit)
+def queue_of(role: str, department: Department | None) -> Bson:
+    """A role's work queue, of one department or of all."""
+    where: Bson = {"state": {"$in": states_of(role)}}
+    return where | ({"department": department} if department else {})
 
 
 async def ward_of(store: Store, department: Department) -> Ward:
@@ -47,13 +42,9 @@ async def own(store: Store, patient_key: str) -> list[Referral]:
     return await store.select(Referral, {"patient_key": patient_key}, sort=[("requested_at", -1)])
 
 
-async def slots(
-    store: Store, department: Department | None, state: SlotState, since: datetime, limit: int
-) -> list[Slot]:
-    """Slots in time order."""
-    where: dict[str, Any] = {"state": state, "starts_at": {"$gte": since}}
-    where["department"] = department or {"$in": list(Department)}
-    return await store.select(Slot, where, sort=[("starts_at", 1)], limit=limit)
+def coming(department: Department, state: SlotState, since: datetime) -> Bson:
+    """A department's slots in a state, from an instant on."""
+    return {"department": department, "state": state, "starts_at": {"$gte": since}}
 
 
 async def readings(store: Store, referral_id: str, limit: int) -> list[Reading]:
@@ -65,11 +56,6 @@ async def readings(store: Store, referral_id: str, limit: int) -> list[Reading]:
 async def last_grant(store: Store, referral_id: str, by: str) -> Grant | None:
     """The last emergency in which somebody read a record; there is never more than one that holds."""
     return await store.first(Grant, {"referral_id": referral_id, "by": by}, until=-1)
-
-
-async def to_review(store: Store, limit: int) -> list[Grant]:
-    """The data officer's queue, oldest first."""
-    return await store.select(Grant, {"state": GrantState.OPEN}, sort=[("at", 1)], limit=limit)
 
 
 # ── what the audit compares with ─────────────────────────────────────────────────────────────────

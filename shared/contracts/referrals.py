@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from shared.city.departments import Department
 from shared.model.documents import Day
-from shared.model.events import Event
+from shared.model.events import Event, EventClass
 from shared.model.personal import Personal, PersonId
 
 RUNNING = (
@@ -225,7 +225,7 @@ class BreakGlassOverdue(Event, name="record.break-glass-overdue"):
     day: Day
 
 
-STEPS = (
+STEPS: tuple[EventClass, ...] = (
     ReferralRequested,
     ReferralTriaged,
     ReferralAccepted,

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared import security_log
-from shared.http.acting import HEADER, ActingRole, Forbidden, act
+from shared.http.acting import ACTING, HEADER, ActingRole, Forbidden, act
 from shared.http.allowances import Allowances, Asking
 from shared.http.identity import Identity, Unauthenticated
 from shared.http.proofs import check_fresh
@@ -56,6 +56,7 @@ class _Roles(Rule):
             check_fresh(caller)
         # An answer that is kept with a key is repeated for the role that it was given to.
         request.scope[CALLER], request.scope[ADMITTED] = f"{caller.role}|{caller.id}", True
+        request.scope[ACTING] = caller
         if caller.role is not Role.RESIDENT:
             request.scope[security_log.ROLE] = caller.role
             security_log.record(Kind.ROLE_USED)

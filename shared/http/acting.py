@@ -15,6 +15,8 @@ from shared.model.problems import Problem
 from shared.model.roles import Bearer, Caller, Role
 
 HEADER = "Acting-Role"
+ACTING = "acting"
+"""Where in the request's scope the caller is, in the role that they act in."""
 # No pattern: FastAPI would refuse the header and read the other parameters, without an acting role.
 ActingRole = Annotated[
     str | None,

@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 from shared.http.access import Caller
 from shared.http.routes import Body
-from shared.http.views import DocumentView
+from shared.http.views import StateView
 from shared.model.claims import Claim, ClaimState, OwnClaim, WrongClaimCode, code_key, plain_code
 from shared.model.clock import now
 from shared.model.personal import PersonId
@@ -29,18 +29,11 @@ class ClaimCode(Body):
     code: Annotated[str, Rule("code", plain_code, 64, (("pattern", _CODE),))]
 
 
-class ClaimView(DocumentView):
+class ClaimView(StateView):
     """A claim, for who started it: never the code."""
 
     state: ClaimState
-    queue: str | None
-    legal: list[str]
     deadline: datetime | None
-
-    @classmethod
-    def of(cls, claim: Claim) -> "ClaimView":
-        same = {name: getattr(claim, name) for name in ("id", "version", "state", "deadline")}
-        return cls(**same, queue=claim.queue, legal=claim.legal)
 
 
 async def start(

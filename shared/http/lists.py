@@ -1,5 +1,10 @@
 """Lists: one shape everywhere. `items`, and `next`, a cursor that holds while others write.
 
+    Talks = Annotated[Listing[Talk], listed(Talk, day="starts_at")]
+
+    async def list_talks(team_id: str, _: Anyone, page: Talks) -> Page[TalkView]:
+        return await page({"team_id": team_id}, [("starts_at", -1)], TalkView.of)
+
 A cursor is the place of the last item: the values that the list is sorted by. So what is added, changed or
 gone meanwhile moves nothing: the next page begins behind that place.
 """
@@ -7,16 +12,22 @@ gone meanwhile moves nothing: the next page begins behind that place.
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from inspect import Parameter, Signature
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
-from shared.http.views import Cursor
+from shared.city.days import day_bounds
+from shared.city.divisions import DivisionCode, division_range
+from shared.http.parameters import StoreDep
+from shared.http.reach import OwnDivision, open_to_all
+from shared.http.views import Cursor, GivenDay
 from shared.model.documents import Document
 from shared.model.problems import InvalidRequest
+from shared.model.stateful import Stateful
 from shared.mongo.driver import Bson
 from shared.store.store import Store
 
@@ -40,21 +51,90 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 After = Annotated[Cursor | None, Query(description="上一页的 next / `next` of the page before")]
 
 
-async def page_of(
-    store: Store,
-    model: type[D],
-    where: Mapping[str, Any],
-    sort: Sort,
-    after: str | None,
-    limit: int,
-    view: Callable[[D], T],
-) -> Page[T]:
-    """The page behind a cursor. Raises InvalidRequest for what is no cursor of this list."""
-    by = [*sort, ("_id", sort[-1][1] if sort else 1)]
-    behind = beyond(by, place_of(after, len(by)))
-    found = await store.select(model, {"$and": [dict(where), behind]}, sort=by, limit=limit + 1)
-    names = [name for name, _ in sort]
-    return cut(found, limit, lambda document: [*(getattr(document, n) for n in names), document.id], view)
+class Listing(Generic[D]):
+    """What a route needs to answer with a page: which one, and of which of the documents."""
+
+    def __init__(self, store: Store, model: type[D], asked: Bson, after: str | None, limit: int) -> None:
+        self.store = store
+        self._model = model
+        self._asked = asked
+        self._after = after
+        self._limit = limit
+
+    async def __call__(
+        self, where: Mapping[str, Any], sort: Sort, view: Callable[[D], T], *, unseal: bool = False
+    ) -> Page[T]:
+        """The page, of what fits `where`, in an order. `unseal`: the view needs what is personal.
+
+        Raises InvalidRequest for what is no cursor of this list.
+        """
+        by = [*sort, *([] if sort and sort[-1][0] == "_id" else [("_id", sort[-1][1] if sort else 1)])]
+        conditions = [dict(where), self._asked, beyond(by, place_of(self._after, len(by)))]
+        wanted = {"$and": [one for one in conditions if one]} if any(conditions) else {}
+        found = await self.store.select(self._model, wanted, sort=by, limit=self._limit + 1)
+        if unseal:
+            await self.store.unseal(*found)
+        names = [name for name, _ in by[:-1]]
+        return cut(found, self._limit, lambda one: [*(getattr(one, n) for n in names), one.id], view)
+
+
+def listed(model: type[Document], *, day: str | None = None, own: bool = False, open_to: str = "") -> Any:
+    """The parameters of a list of documents: `after`, `limit`; and as filters `state` and `division`, where
+    the class has them, and `day`, where a field says which day or instant is meant by it.
+
+    `own`: the division must be one that the caller is responsible for; `open_to`: why it may be any, where
+    the list is not public.
+    """
+    states = type(model.model_fields["state"].default) if issubclass(model, Stateful) else None
+    places: Any = OwnDivision if own else DivisionCode
+    if open_to:
+        places = Annotated[DivisionCode, open_to_all(open_to)]
+    filters: dict[str, Any] = {
+        **({"state": states} if states else {}),
+        **({"division": places} if "division" in model.model_fields else {}),
+        **({"day": GivenDay} if day else {}),
+    }
+
+    async def listing(store: Store, after: str | None, limit: int, **asked: Any) -> Listing[Any]:
+        return Listing(store, model, _asked(asked, model, day), after, limit)
+
+    wanted = {"store": (StoreDep, ...), "after": (After, None), "limit": (Limit, 50)}
+    wanted |= {name: (kind | None, None) for name, kind in filters.items()}
+    listing.__signature__ = Signature(  # type: ignore[attr-defined]  # FastAPI reads the parameters there
+        [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                annotation=kind,
+                default=Parameter.empty if default is ... else default,
+            )
+            for name, (kind, default) in wanted.items()
+        ]
+    )
+    return Depends(listing)
+
+
+def _asked(given: Mapping[str, Any], model: type[Document], day: str | None) -> Bson:
+    """The filters as a query."""
+    where: Bson = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name == "division":
+            where[name] = division_range(value)
+        elif name == "day":
+            assert day
+            where[day] = _of_day(model, day, value)
+        else:
+            where[name] = value
+    return where
+
+
+def _of_day(model: type[Document], field: str, day: date) -> Any:
+    if model.model_fields[field].annotation is datetime:
+        begins, ends = day_bounds(day)
+        return {"$gte": begins, "$lt": ends}
+    return day.isoformat()
 
 
 def cut(found: Sequence[D], limit: int, place: Callable[[D], Place], view: Callable[[D], T]) -> Page[T]:

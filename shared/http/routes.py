@@ -9,12 +9,16 @@ looked through for keys that stand twice: pydantic takes the last one.
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from shared.http.views import DocumentView
 
 MANY = 200
 """Faults above which they are not told one by one: nobody makes so many but to keep us busy."""
@@ -55,7 +59,7 @@ class JsonRoute(APIRoute):
     """A route whose body, if it has one, is one `Body`. Raises TypeError for another."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
+        super().__init__(path, _telling_version(endpoint), **options)
         bodies = [field.field_info.annotation for field in self.dependant.body_params]
         if len(bodies) > 1 or not all(isinstance(body, type) and issubclass(body, Body) for body in bodies):
             raise TypeError(f"{path}: a request has one body, of a class derived from Body")
@@ -65,9 +69,30 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            return await handle(_JsonRequest(request.scope, request.receive, request._send))
+            _etag.set(None)
+            response = await handle(_JsonRequest(request.scope, request.receive, request._send))
+            if etag := _etag.get():
+                response.headers.setdefault("ETag", etag)
+            return response
 
         return handler
+
+
+_etag: ContextVar[str | None] = ContextVar("etag", default=None)
+"""Of the document that the route at work has answered with."""
+
+
+def _telling_version(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The route's function, which also leaves the version of what it shows, for a later `If-Match`."""
+
+    @wraps(endpoint)
+    async def telling(**parameters: Any) -> Any:
+        answer = await endpoint(**parameters)
+        if isinstance(answer, DocumentView):
+            _etag.set(answer.etag)
+        return answer
+
+    return telling
 
 
 class Router(APIRouter):

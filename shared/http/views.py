@@ -2,9 +2,8 @@
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from fastapi import Response
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -25,19 +24,32 @@ _day = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class DocumentView(BaseModel):
-    """Base of an answer that shows one document."""
+    """Base of an answer that shows one document. Its route answers with the version as `ETag`."""
 
     id: str
     version: int
 
+    @classmethod
+    def of(cls, document: Any, **more: Any) -> Self:
+        """What a document shows: its fields and properties of the same names, and `more`."""
+        own = {name: getattr(document, name) for name in cls.model_fields if name not in more}
+        return cls(**own, **more)
 
-V = TypeVar("V", bound=DocumentView)
+    @property
+    def etag(self) -> str:
+        """The version as HTTP's entity tag."""
+        return f'"{self.version}"'
 
 
-def tagged(response: Response, view: V) -> V:
-    """Tell the caller the version, for a later `If-Match`."""
-    response.headers["ETag"] = f'"{view.version}"'
-    return view
+class StateView(DocumentView):
+    """Of a document that a workflow moves. `queue`: whose turn it is; `legal`: the moves possible now.
+
+    A class says of which states `state` is.
+    """
+
+    state: Any
+    queue: str | None
+    legal: list[str]
 
 
 def _of_our_time(when: D) -> D:

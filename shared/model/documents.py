@@ -1,6 +1,6 @@
 """Documents: the state of an aggregate, with the events it has recorded and not yet committed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import UnionType
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, Un
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from shared.model.events import Event
+from shared.city.divisions import CITY
+from shared.model.events import Event, EventClass, taken_from
 from shared.model.ids import new_id
 from shared.model.personal import PersonId, personal_fields
 from shared.model.problems import Full
-
-if TYPE_CHECKING:
-    pass
+from shared.model.roles import Caller, reaches, reaches_department
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 """A day in Asia/Shanghai, stored as YYYY-MM-DD."""
@@ -33,6 +32,10 @@ class Most:
     """
 
     entries: int
+
+
+Publishes = Mapping[EventClass, Sequence[str]]
+"""Events, each with the fields that a rule fills in."""
 
 
 class Index(NamedTuple):
@@ -64,7 +67,12 @@ class Document(BaseModel):
     former_indexes: ClassVar[Sequence[str]] = ()
     """Names of indexes that earlier versions made, and whose rule holds no more."""
     person_field: ClassVar[str | None] = None
-    """Its moves, where it has a `state` and a `history`."""
+    held_by: ClassVar[tuple[str, str] | None] = None
+    publishes: ClassVar[Publishes] = {}
+    """The events that it records, each with the fields that the rule fills in: all others are the document's
+    own, by the same names (see `Event.of`)."""
+    public: ClassVar[bool] = False
+    """Whether anybody may know that there is one: who may do nothing with it is told so."""
 
     id: str = Field(default_factory=new_id)
     version: int = 0
@@ -96,9 +104,14 @@ class Document(BaseModel):
         if taken := RESERVED & cls.model_fields.keys():
             raise TypeError(f"{cls.__name__}: {sorted(taken)} are the store's own")
         cls.bounds = _bounds(cls)
+        for event, given in cls.publishes.items():
+            taken_from(cls, event, frozenset(given))
 
     def record(self, event: Event) -> None:
-        """Remember an event to commit together with the state."""
+        """Remember an event to commit together with the state. Raises TypeError for one that its class does
+        not publish."""
+        if type(event) not in self.publishes:
+            raise TypeError(f"{type(self).__name__} does not publish {type(event).__name__}")
         self._events.append(event)
 
     @property
@@ -110,6 +123,17 @@ class Document(BaseModel):
     def person_id(self) -> PersonId | None:
         """Whose personal data this document holds."""
         return getattr(self, self.person_field) if self.person_field else None
+
+    @property
+    def place(self) -> str:
+        """The division that it belongs to: the city, where it says none."""
+        return getattr(self, "division", None) or CITY
+
+    def concerns(self, caller: Caller) -> bool:
+        """Whether staff, in the role that they act in, have to do with it: it lies with their department, or,
+        where it is no department's, in their division."""
+        department = getattr(self, "department", None)
+        return reaches_department(caller, department) if department else reaches(caller, self.place)
 
     @property
     def etag(self) -> str:

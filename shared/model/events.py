@@ -3,9 +3,12 @@
 On the wire an event is a CloudEvent 1.0: the envelope carries the attributes, the model is the data.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -86,6 +89,14 @@ class Event(BaseModel):
         if personal_fields(cls) and not cls.person_field:
             raise TypeError(f"{cls.__name__} has personal fields but no person_field")
 
+    @classmethod
+    def of(cls, document: BaseModel, **more: Any) -> Self:
+        """The event about a document: its like-named fields come along, and its id as `<class>_id`; `more` is
+        what the rule knows beside them. Raises TypeError, as when the document's class was made.
+        """
+        taken = taken_from(type(document), cls, frozenset(more))
+        return cls(**{name: getattr(document, attribute) for name, attribute in taken}, **more)
+
     @property
     def envelope(self) -> Envelope:
         """The attributes it was delivered with. Raises RuntimeError before delivery."""
@@ -101,6 +112,26 @@ class Event(BaseModel):
 
 
 EventClass: TypeAlias = type[Event]
+_capital = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+@cache
+def taken_from(
+    document: type[BaseModel], event: EventClass, given: frozenset[str]
+) -> Sequence[tuple[str, str]]:
+    """What an event takes from a document of a class: its own field, and the attribute that it is there.
+
+    Raises TypeError for a field that neither the document has nor is `given`, and for what is no field.
+    """
+    own_id = _capital.sub("_", document.__name__).lower() + "_id"
+    fields = event.model_fields.keys() - {"sealed"}
+    there = {name: name for name in fields if name in document.model_fields or hasattr(document, name)}
+    if own_id in fields:
+        there[own_id] = "id"
+    needed = {name for name in fields if event.model_fields[name].is_required()}
+    if wrong := (needed - there.keys() - given) | (given - fields):
+        raise TypeError(f"{event.__name__} of {document.__name__}: {', '.join(sorted(wrong))}")
+    return [(name, attribute) for name, attribute in there.items() if name not in given]
 
 
 def decode(envelope: Envelope) -> Event | Undecodable | None:

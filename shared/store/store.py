@@ -1,7 +1,6 @@
 """The store: load documents, change them by their rules, commit them with their events in one write."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -19,7 +18,6 @@ from shared.model.problems import (
     Problem,
     StaleVersion,
     Unavailable,
-    VersionConflict,
 )
 from shared.mongo.driver import (
     UNSENDABLE,
@@ -39,8 +37,10 @@ from shared.mongo.indexes import create_index, drop_index
 from shared.privacy.vault import Vault
 from shared.store import request_keys
 from shared.store.answers import AGE, INDEXES, Answers
+from shared.store.attempts import repeated
 from shared.store.numbering import Numbering
 from shared.store.request_keys import RequestKey
+from shared.store.unit import Unit
 from shared.store.writes import Write, duplicate, unsendable
 from shared.telemetry import COMMIT_GROUP, COMMITS
 
@@ -48,8 +48,6 @@ D = TypeVar("D", bound=Document)
 A = TypeVar("A", bound=BaseModel | Problem)
 T = TypeVar("T")
 
-ATTEMPTS = 12
-"""How often a change is tried while somebody else is faster."""
 _PENDING = Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}})
 log = structlog.get_logger()
 
@@ -105,8 +103,7 @@ class Store:
         document = await self.find(model, document_id)
         if document is None:
             raise NotFound(kind=model.collection)
-        if if_match not in (None, "*", document.etag):
-            raise StaleVersion(current=document.etag)
+        check_version(document, if_match)
         return document
 
     async def select(
@@ -215,12 +212,13 @@ class Store:
         Raises NotFound, StaleVersion (`if_match` names another version), and what `rule` raises.
         """
 
+        @repeated()
         async def once() -> D | A:
             document = await self.load(model, document_id, if_match=if_match)
             rule(document)
             return await self.commit(document, answer) if answer else await self.commit(document)
 
-        return await repeated(once)
+        return await once()
 
     async def commit_next(
         self, document: D, series: str, apply: Callable[[D, int], object], answer: Callable[[D], A]
@@ -238,14 +236,14 @@ class Store:
             )
         return answer(await numbering.commit(document, series, apply, answer))
 
-    async def commit_all(
-        self, document: D, *others: Document, answer: Callable[[D], BaseModel] | None = None
-    ) -> None:
-        """Commit several documents in one transaction, in this order: for the rare change that needs it.
+    async def commit_all(self, document: D, *others: Document, answer: Callable[[D], A]) -> A:
+        """Commit several documents in one transaction, in this order; one alone needs none.
 
         `answer` makes the route's answer from the first; with an Idempotency-Key it is stored with it.
         Raises as `commit` does.
         """
+        if not others:
+            return await self.commit(document, answer)
         writes = [await self._prepare(document, answer)]
         writes += [await self._prepare(other, None) for other in others]
 
@@ -256,6 +254,11 @@ class Store:
         async with guarded(self.timeout):
             await in_transaction(self.client, write_all)
         self._committed(writes)
+        return answer(document)
+
+    def together(self, answer: Callable[[Any], A]) -> Unit[A]:
+        """Several documents changed as one: `async with store.together(StepView.of) as unit`."""
+        return Unit(self, answer)
 
     async def once(self, work: Callable[[], Awaitable[T]]) -> T:
         """`work`, for a request that no single document answers: under an Idempotency-Key it is done once,
@@ -340,19 +343,7 @@ class Store:
         return [found.get(document_id) for document_id in ids]
 
 
-async def repeated(work: Callable[[], Awaitable[T]], *taken: str) -> T:
-    """`work` from its start again while somebody else was faster: the version that it read is gone, or one
-    of the unique indexes named in `taken` has what it wanted.
-
-    Raises VersionConflict after the last attempt, and what else `work` raises.
-    """
-    for attempt in range(ATTEMPTS):
-        try:
-            return await work()
-        except VersionConflict:
-            pass
-        except AlreadyExists as error:
-            if error.index not in taken:
-                raise
-        await asyncio.sleep(random.random() * 0.01 * attempt)  # whoever we met has to finish first
-    raise VersionConflict
+def check_version(document: Document, if_match: str | None) -> None:
+    """Raises StaleVersion when `If-Match` names another version."""
+    if if_match not in (None, "*", document.etag):
+        raise StaleVersion(current=document.etag)

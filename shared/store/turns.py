@@ -15,7 +15,8 @@ from shared.city.days import day_bounds, local_day
 from shared.model.clock import now
 from shared.model.documents import Day, Document, Index
 from shared.model.problems import TooManyRequests, VersionConflict
-from shared.store.store import Store, repeated
+from shared.store.attempts import repeated
+from shared.store.store import Store
 
 
 class Turn(Document):
@@ -40,6 +41,7 @@ async def take(store: Store, who: str, most: int) -> int:
     day = local_day(at)
     until = day_bounds(day)[1]
 
+    @repeated("numbers")
     async def once() -> int:
         taken = await store.count(Turn, {"who": who, "day": day.isoformat()}, limit=most)
         if taken >= most:
@@ -48,6 +50,6 @@ async def take(store: Store, who: str, most: int) -> int:
         return most - taken - 1
 
     try:
-        return await repeated(once, "numbers")
+        return await once()
     except VersionConflict:
         raise TooManyRequests(1) from None

@@ -182,6 +182,6 @@ async def test_a_repeated_request_has_one_effect_and_one_answer(http: httpx.Asyn
     assert other.status_code == 422
     assert slug(other) == "idempotency-key-reused"
 
-    titles = [campaign["title"] for campaign in (await http.get("/pledges/campaigns")).json()]
+    titles = [campaign["title"] for campaign in (await http.get("/pledges/campaigns")).json()["items"]]
     assert titles.count("只此一次") == 1
     assert "另一个" not in titles

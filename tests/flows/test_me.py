@@ -28,7 +28,7 @@ async def test_what_is_held_is_read_in_one_document_and_erased_everywhere(platfo
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             assert (await http.get("/me")).status_code == 401
             assert (await http.get("/me", headers=bearer(url))).status_code == 403  # an officer
-            [campaign, *_] = (await http.get("/pledges/campaigns")).json()
+            [campaign, *_] = (await http.get("/pledges/campaigns")).json()["items"]
             form = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0].form
             mine = bearer(url, Role.RESIDENT, None, phone=f"+86{form['phone']}")
             assert await settled(platform, 60)

@@ -81,7 +81,7 @@ async def emergencies_and_errors(http: httpx.AsyncClient, url: str) -> list[str]
     stranger = bearer(url, Role.CLINICIAN, None, department="head-neck-thyroid")
     ids = []
     for number, state in enumerate(STATES):
-        [own] = (await http.get("/referrals/referrals", headers=her(url, number))).json()
+        [own] = (await http.get("/referrals/referrals", headers=her(url, number))).json()["items"]
         assert own["state"] == state
         ids.append(own["id"])
     with_department = STATES.index("accepted")
@@ -91,7 +91,7 @@ async def emergencies_and_errors(http: httpx.AsyncClient, url: str) -> list[str]
     read = await http.get(f"{path}/clinical", headers=stranger)
     assert SUMMARY in read.text  # she is read for once, by somebody who said why
     officer = bearer(url, Role.DATA_OFFICER, None)
-    [grant] = (await http.get("/referrals/emergencies", headers=officer)).json()
+    [grant] = (await http.get("/referrals/emergencies", headers=officer)).json()["items"]
     shown = await http.get(f"/referrals/emergencies/{grant['id']}", headers=officer)
     assert REASON in shown.text
     mistakes: list[tuple[str, Any]] = [

@@ -107,7 +107,7 @@ async def test_what_becomes_of_patients_is_what_everybody_is_told(flow: Flow) ->
     with moved(timedelta(hours=25)):  # deadlines act by themselves
 
         async def lapsed() -> bool:
-            queue = flow.get("breast", "/referrals/queues/department?state=accepted")
+            queue = flow.get("breast", "/referrals/queues/department?state=accepted")["items"]
             return {item["id"] for item in queue} == set(ids[6:])
 
         await eventually(lapsed)
@@ -159,7 +159,9 @@ async def test_every_way_back_to_the_queue_is_told_step_by_step(flow: Flow) -> N
     with moved(timedelta(days=4)):  # the rest ends, and nobody has reviewed the emergency
 
         async def back_in_the_queue() -> bool:
-            return [item["id"] for item in flow.get("breast", "/referrals/queues/department")] == [referral]
+            return [item["id"] for item in flow.get("breast", "/referrals/queues/department")["items"]] == [
+                referral
+            ]
 
         await eventually(back_in_the_queue)
 

@@ -89,7 +89,7 @@ async def check_trace(flow: Flow) -> None:
     asked = "a1" * 16
     carried = {"traceparent": f"00-{asked}-{'b2' * 8}-01"}
     async with flow.platform() as platform, flow.http() as http:
-        (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()
+        (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()["items"]
         where = (
             await http.get(f"/pledges/campaigns/{campaign['id']}/standings?level=community&limit=100")
         ).json()
@@ -124,7 +124,7 @@ async def check_inboxes(flow: Flow) -> None:
         archived = await platform.archives["pledges"].read(0, 10_000)
         signed = [event for event in map(decode, archived) if isinstance(event, PledgeSigned)]
         assert len(signed) == len({event.pledge_id for event in signed}) == HOUSEHOLDS
-        (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()
+        (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()["items"]
         phones = {h.form["phone"] for h in demo.households(HOUSEHOLDS, SEED, campaign["id"])}
         for phone in phones:
             resident = bearer(flow.url, Role.RESIDENT, None, phone=f"+86{phone}")
@@ -156,7 +156,7 @@ async def check_withdrawal(flow: Flow) -> None:
     with closing(Client(flow.url, 4)) as client:
         api = Api(client)
         client.headers = await api.token(demo.APP) | {"Signing-Key": demo.SIGNING_KEY}
-        (campaign,) = await api.get("/pledges/campaigns")
+        (campaign,) = (await api.get("/pledges/campaigns"))["items"]
         household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]
         path = f"/pledges/campaigns/{campaign['id']}/pledges"
         pledge = await api.post(path, household.form, household.key)  # answered once more, not signed again

@@ -162,7 +162,7 @@ async def test_it_runs_small_alone_survives_a_kill_and_stops_with_all_it_started
     process.wait()
     up.start()
     await up.ready()
-    assert campaign["id"] in [c["id"] for c in up.get("/pledges/campaigns").json()]
+    assert campaign["id"] in [c["id"] for c in up.get("/pledges/campaigns").json()["items"]]
 
     family = up.family()
     up.processes[-1].send_signal(signal.SIGINT)

@@ -83,7 +83,7 @@ class Sight:
 
     async def signed(self, number: int) -> tuple[dict[str, Any], str]:
         """Household `number` hands in its form. The pledge, and the code that was sent."""
-        campaigns = (await self.http.get("/pledges/campaigns")).json()
+        campaigns = (await self.http.get("/pledges/campaigns")).json()["items"]
         campaign = campaigns[0] if campaigns else await self.done("/pledges/campaigns", a_campaign())
         pledge = await self.done(f"/pledges/campaigns/{campaign['id']}/pledges", a_form(number))
 

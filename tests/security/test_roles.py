@@ -119,7 +119,7 @@ async def test_a_coordinator_who_is_a_patient_too_does_not_take_the_record_of_wh
     asked = await http.post("/referrals/referrals", json=a_request(), headers=as_coordinator)
     assert asked.status_code == 201
     one = f"/referrals/referrals/{asked.json()['id']}"
-    assert (await http.get("/referrals/referrals", headers=both)).json() == []
+    assert (await http.get("/referrals/referrals", headers=both)).json()["items"] == []
     for path in (one, f"{one}/fhir"):
         assert (await http.get(path, headers=both)).status_code == 404
     assert (await http.get(f"{one}/clinical", headers=as_coordinator)).status_code in (403, 404)

@@ -133,7 +133,7 @@ async def test_what_fails_after_answers_were_moved_away_has_lost_none(
 
     with monkeypatch.context() as dying:
         dying.setattr(store.answers, "_move", moved_and_overtaken)
-        dying.setattr("shared.store.store.ATTEMPTS", 1)
+        dying.setattr("shared.store.attempts.ATTEMPTS", 1)
         assert (await pay(http, "lost")).status_code == 409
     assert len(stale._stored["answers"]) == (await kept(store))[0] == MOST
     again = [await pay(http, f"k{number}") for number in range(MOST - 1)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from pydantic import BaseModel
-from toy import Account, Frozen, Statement
+from toy import Account, AccountView, Frozen, Statement
 from toy_hosts import Hosts
 
 from jinguo.services import SERVICES
@@ -192,5 +192,7 @@ async def test_nor_the_others_that_wait_for_a_number(store: Store) -> None:
 
 async def test_of_several_documents_in_one_transaction_none_is_stored(store: Store) -> None:
     with pytest.raises(Full):
-        await store.commit_all(Account(id="a"), Account(id="b", nickname="x" * (MAX_DOCUMENT + 1)))
+        async with store.together(AccountView.of) as unit:
+            unit.add(Account(id="a"))
+            unit.add(Account(id="b", nickname="x" * (MAX_DOCUMENT + 1)))
     assert await store.find(Account, "a") is None

@@ -14,7 +14,7 @@ from toy import until
 from toy_hosts import Hosts, toy_settings
 
 from shared.model.clock import moved, now
-from shared.model.documents import Document
+from shared.model.documents import Document, Publishes
 from shared.model.events import Event
 from shared.model.roles import Role
 from shared.model.stateful import Stateful
@@ -40,6 +40,7 @@ class Alarm(Document):
     """Rings at `rings_at`; `again` so many times more, an hour apart each."""
 
     collection: ClassVar[str] = "alarms"
+    publishes: ClassVar[Publishes] = {Rang: ("times",)}
     rings_at: datetime | None
     again: int = 0
     rang: int = 0
@@ -51,7 +52,7 @@ class Alarm(Document):
             raise ValueError("it cannot ring")
         self.rang += 1
         self.rings_at, self.again = (at + HOUR, self.again - 1) if self.again else (None, 0)
-        self.record(Rang(times=self.rang))
+        self.record(Rang.of(self, times=self.rang))
 
     def snooze(self) -> None:
         self.snoozed += 1

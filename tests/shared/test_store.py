@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from toy import Account, until
+from toy import Account, AccountView, until
 from toy_hosts import Hosts, toy_settings
 
 from shared.host import Host
@@ -121,10 +121,15 @@ async def test_several_documents_commit_together_or_not_at_all(store: Store) -> 
     await store.commit(current)
     stale.pay(5)
     with pytest.raises(VersionConflict):
-        await store.commit_all(Account(id="a"), stale)
+        async with store.together(AccountView.of) as unit:
+            unit.add(Account(id="a"))
+            unit.add(stale)
     assert await store.find(Account, "a") is None
     current.pay(1)
-    await store.commit_all(Account(id="a"), current)
+    async with store.together(AccountView.of) as unit:
+        unit.add(Account(id="a"))
+        unit.add(current)
+    assert unit.answer.id == "a"
     assert await store.find(Account, "a")
     assert (await store.load(Account, "b")).balance == 2
 

@@ -7,7 +7,7 @@ that 1, 2, 3, … says all at once: nothing lost, nothing twice, nothing out of 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import Header, Request, Response
 from pydantic import Field
@@ -16,12 +16,13 @@ from shared.consumers.declare import Consumer
 from shared.consumers.transaction import Transaction
 from shared.host import Host
 from shared.http.access import Forbidden, anyone
-from shared.http.parameters import IfMatch, StoreDep
+from shared.http.change import Change
+from shared.http.parameters import StoreDep
 from shared.http.pictures.receiving import TAKES_A_PICTURE, received_picture
 from shared.http.routes import Body, Router
-from shared.http.views import DocumentView, tagged
+from shared.http.views import DocumentView
 from shared.model.clock import now
-from shared.model.documents import Document, Index, Most
+from shared.model.documents import Document, Index, Most, Publishes
 from shared.model.events import Event
 from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists
@@ -60,6 +61,7 @@ for _event in (PaidIn, Frozen):
 
 class Account(Document):
     collection = "accounts"
+    publishes: ClassVar[Publishes] = {PaidIn: ("amount",), Frozen: ("why",)}
     person_field = "owner"
     indexes = (
         Index("numbers", [("chain", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
@@ -81,7 +83,7 @@ class Account(Document):
 
     def pay(self, amount: int) -> None:
         self.balance += amount
-        self.record(PaidIn(owner=self.owner, amount=amount, phone=self.phone))
+        self.record(PaidIn.of(self, amount=amount))
 
     def check(self, passbook: str | None) -> None:
         """Raises Forbidden."""
@@ -95,6 +97,7 @@ class Account(Document):
 
 class Statement(Document):
     collection = "statements"
+    publishes: ClassVar[Publishes] = {Frozen: ("why",)}
     entries: Annotated[list[int], Most(100_000)] = Field(default_factory=list)
     """Sequences of the account's events, in the order they took effect."""
     amount: int = 0
@@ -147,10 +150,6 @@ class Payment(Body):
 class AccountView(DocumentView):
     balance: int
 
-    @classmethod
-    def of(cls, account: Account) -> "AccountView":
-        return cls(id=account.id, version=account.version, balance=account.balance)
-
 
 @router.post("/accounts", status_code=201)
 async def open_account(
@@ -165,19 +164,13 @@ async def open_account(
 
 @router.post("/accounts/{account_id}/payments")
 async def pay_in(
-    account_id: str,
-    payment: Payment,
-    _: Anyone,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-    passbook: Passbook = None,
+    account_id: str, payment: Payment, _: Anyone, change: Change, passbook: Passbook = None
 ) -> AccountView:
     def pay(account: Account) -> None:
         account.check(passbook)
         account.pay(payment.amount)
 
-    return tagged(response, await store.change(Account, account_id, pay, AccountView.of, if_match=if_match))
+    return await change(Account, account_id, pay, AccountView.of)
 
 
 class Letter(Body):
@@ -188,10 +181,6 @@ class LettersView(AccountView):
     """An answer that grows with what is kept."""
 
     letters: str
-
-    @classmethod
-    def of(cls, account: Account) -> "LettersView":
-        return cls(id=account.id, version=account.version, balance=account.balance, letters=account.letters)
 
 
 @router.post("/accounts/{account_id}/letters")
@@ -218,8 +207,8 @@ async def close_all(_: Anyone, store: StoreDep) -> list[AccountView]:
 
 
 @router.get("/accounts/{account_id}")
-async def show(account_id: str, store: StoreDep, response: Response) -> AccountView:
-    return tagged(response, AccountView.of(await store.load(Account, account_id)))
+async def show(account_id: str, store: StoreDep) -> AccountView:
+    return AccountView.of(await store.load(Account, account_id))
 
 
 @router.put("/accounts/{account_id}/picture", max_body_size=LARGE)

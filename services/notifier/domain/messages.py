@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from shared.contracts.notifier import ContactForgotten
-from shared.model.documents import Document, Index, Most
+from shared.model.documents import Document, Index, Most, Publishes
 from shared.model.personal import PersonId
 from shared.model.problems import NotFound
 
@@ -50,6 +50,7 @@ class Contact(Document):
     """
 
     collection: ClassVar[str] = "contacts"
+    publishes: ClassVar[Publishes] = {ContactForgotten: ("person",)}
     indexes = (
         Index("phones", [("phone_key", 1)]),
         Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
@@ -87,7 +88,7 @@ class Contact(Document):
         """The person was erased: nothing leads here any more. Again is no change."""
         if self.phone_key or self.account_key:
             self.phone_key, self.proven_at, self.account_key = "", None, ""
-            self.record(ContactForgotten(person=self.id))
+            self.record(ContactForgotten.of(self, person=self.id))
 
 
 def contact_key(blind: Callable[[str], str], phone: str) -> str:

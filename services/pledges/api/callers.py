@@ -1,25 +1,21 @@
 """Who may do what here, in the field's words; each route says which of these it is for."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header
 
 from services.pledges.domain.identity import phone_key, signing_key
 from services.pledges.domain.pledge import Pledge
-from shared.city.divisions import CITY
 from shared.http.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
 from shared.http.allowances import Asking
+from shared.http.change import Changing
 from shared.http.parameters import StoreDep
 from shared.http.proofs import SignInAgain, account_key, check_fresh, proven_since
-from shared.model.documents import Document
-from shared.model.problems import NotFound
 from shared.model.roles import Bearer
 from shared.store.request_keys import PROVES
 from shared.store.store import Store
 
-D = TypeVar("D", bound=Document)
 CityOfficer = Annotated[Caller, may(Role.CITY_OFFICER)]
 """市妇联干部."""
 Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
@@ -100,9 +96,9 @@ FreshlyProven = Annotated[Proof, Depends(_fresh_proof)]
 """The same, for what cannot be undone. Raises SignInAgain."""
 
 
-async def held_pledge(store: Store, proof: Proof, pledge_id: str, if_match: str | None = None) -> Pledge:
+async def held_pledge(loader: Store | Changing, proof: Proof, pledge_id: str) -> Pledge:
     """The pledge of whoever brings the proof. Raises NotFound, StaleVersion, NotTheSigner."""
-    pledge = await store.load(Pledge, pledge_id, if_match=if_match)
+    pledge = await loader.load(Pledge, pledge_id)
     pledge.check_holder(*proof)
     return pledge
 
@@ -112,23 +108,3 @@ def within(caller: Caller, division: str) -> str:
     if not reaches(caller, division):
         raise Forbidden(division=division)
     return division
-
-
-async def known(
-    store: Store, caller: Caller, model: type[D], document_id: str, of: Callable[[D], str | None]
-) -> D:
-    """A record whose existence only those responsible may know: asked before its version is compared.
-
-    `of`: in which division it lies; None: in the whole city. Raises NotFound.
-    """
-    document = await store.load(model, document_id)
-    if not reaches(caller, of(document) or CITY):
-        raise NotFound(kind=model.collection)
-    return document
-
-
-def responsible_for(caller: Caller) -> str:
-    """The division that an officer answers for. Raises Forbidden for one who answers for none."""
-    if caller.division is None:
-        raise Forbidden()
-    return caller.division

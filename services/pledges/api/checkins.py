@@ -3,21 +3,20 @@
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import Query, Response
-
-from services.pledges import queries
-from services.pledges.domain.checkin import STREAK_DAYS, CheckIn, DoneToday, check_in_id
+from services.pledges.domain.checkin import CheckIn, DoneToday, check_in_id
 from services.pledges.lookups import Lookups
 from shared.city.days import day_bounds, local_day
+from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.routes import Router
-from shared.http.views import DocumentView, tagged
+from shared.http.views import DocumentView
 from shared.model.clock import now
 from shared.model.problems import AlreadyExists
 
 from .callers import Holder, Proven, held_pledge
 
 router = Router(prefix="/signings/{pledge_id}/check-ins", tags=["check-ins"])
+CheckIns = Annotated[Listing[CheckIn], listed(CheckIn)]
 
 
 class CheckInView(DocumentView):
@@ -29,16 +28,9 @@ class CheckInView(DocumentView):
     completes: bool
     to_go: int
 
-    @classmethod
-    def of(cls, check_in: CheckIn) -> "CheckInView":
-        to_go = -check_in.streak % STREAK_DAYS
-        return cls(completes=check_in.completes, to_go=to_go, **check_in.model_dump())
-
 
 @router.post("", status_code=201, summary="今日打卡 / Check in today")
-async def check_in(
-    pledge_id: str, _: Holder, proof: Proven, store: StoreDep, response: Response
-) -> CheckInView:
+async def check_in(pledge_id: str, _: Holder, proof: Proven, store: StoreDep) -> CheckInView:
     at = now()
     today = local_day(at)
     pledge = await held_pledge(store, proof, pledge_id)
@@ -46,7 +38,7 @@ async def check_in(
     yesterday = await store.find(CheckIn, check_in_id(pledge_id, today - timedelta(days=1)))
     done = CheckIn.done(pledge, today, yesterday, at)
     try:
-        return tagged(response, await store.commit(done, CheckInView.of))
+        return await store.commit(done, CheckInView.of)
     except AlreadyExists as taken:
         if taken.index != "_id":
             raise
@@ -54,12 +46,6 @@ async def check_in(
 
 
 @router.get("", summary="打卡记录 / The days a household checked in, newest first")
-async def list_check_ins(
-    pledge_id: str,
-    _: Holder,
-    proof: Proven,
-    store: StoreDep,
-    limit: Annotated[int, Query(ge=1, le=400)] = 31,
-) -> list[CheckInView]:
-    await held_pledge(store, proof, pledge_id)
-    return [CheckInView.of(day) for day in await queries.check_ins(store, pledge_id, limit)]
+async def list_check_ins(pledge_id: str, _: Holder, proof: Proven, page: CheckIns) -> Page[CheckInView]:
+    await held_pledge(page.store, proof, pledge_id)
+    return await page({"pledge_id": pledge_id}, [("day", -1)], CheckInView.of)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import Field
 
 from services.pledges import queries
@@ -20,10 +19,11 @@ from services.pledges.persons import of_pledge
 from shared.city.days import local_day
 from shared.city.divisions import CommunityCode
 from shared.contracts.pledges import SignerRole
-from shared.http.parameters import IfMatch, StoreDep
+from shared.http.change import Change
+from shared.http.parameters import StoreDep
 from shared.http.persons import erase_keys
 from shared.http.routes import Body, Router
-from shared.http.views import Consent, tagged
+from shared.http.views import Consent
 from shared.model.clock import now
 from shared.model.doors import Door
 from shared.model.names import Name
@@ -85,7 +85,6 @@ async def sign(
     form: Form,
     asking: Signing,
     store: StoreDep,
-    response: Response,
     chosen: ChosenKey,
 ) -> PledgeView:
     campaign = await Lookups.of(store).campaign_showing(campaign_id, form.text_version)
@@ -97,7 +96,7 @@ async def sign(
     async with paying_for_code(store, asking, keys.phone, campaign_id, form.community) as reasons:
         pledge.hold(reasons)
         _send_code(store, pledge)
-        return tagged(response, await store.commit(pledge, PledgeView.of))
+        return await store.commit(pledge, PledgeView.of)
 
 
 def _send_code(store: Store, pledge: Pledge) -> None:
@@ -106,52 +105,38 @@ def _send_code(store: Store, pledge: Pledge) -> None:
 
 
 @router.get("/signings/{pledge_id}", summary="查看承诺状态 / One pledge")
-async def read(pledge_id: str, _: Signer, store: StoreDep, response: Response) -> PledgeView:
-    return tagged(response, PledgeView.of(await store.load(Pledge, pledge_id)))
+async def read(pledge_id: str, _: Signer, store: StoreDep) -> PledgeView:
+    return PledgeView.of(await store.load(Pledge, pledge_id))
 
 
 @router.post("/signings/{pledge_id}/code", summary="重发验证码 / Send another code")
-async def resend_code(
-    pledge_id: str,
-    asking: HolderOfCode,
-    proof: Proven,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> PledgeView:
-    lookups = Lookups.of(store)
+async def resend_code(pledge_id: str, asking: HolderOfCode, proof: Proven, change: Change) -> PledgeView:
+    store, lookups = change.store, Lookups.of(change.store)
     async with lookups.alone(pledge_id):
-        pledge = await held_pledge(store, proof, pledge_id, if_match)
+        pledge = await held_pledge(change, proof, pledge_id)
         await lookups.check_open(pledge.campaign_id)
         pledge.check_code_may_be_sent(now())
         about = pledge.phone_key, pledge.campaign_id, pledge.division
         async with paying_for_code(store, asking, *about):
             await store.unseal(pledge)
             _send_code(store, pledge)
-            return tagged(response, await store.commit(pledge, PledgeView.of))
+            return await store.commit(pledge, PledgeView.of)
 
 
 @router.post("/signings/{pledge_id}/verify", summary="核对验证码并计入接龙 / Prove the phone and be counted")
-async def verify(
-    pledge_id: str,
-    body: CodeBody,
-    _: Holder,
-    proof: Proven,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> PledgeView:
-    key, lookups = store.vault.blind_index(code_text(pledge_id, body.code)), Lookups.of(store)
+async def verify(pledge_id: str, body: CodeBody, _: Holder, proof: Proven, change: Change) -> PledgeView:
+    store, lookups = change.store, Lookups.of(change.store)
+    key = store.vault.blind_index(code_text(pledge_id, body.code))
     async with lookups.alone(pledge_id):  # guesses go one after the other, each is remembered
-        pledge = await held_pledge(store, proof, pledge_id, if_match)
+        pledge = await held_pledge(change, proof, pledge_id)
         if not pledge.accepts(key, now()):  # a code is sent while the campaign is open, and good to its end
             raise await store.change(Pledge, pledge_id, lambda p: p.refuse_code(now()), _wrong)
         pledge.hold(await lookups.suspicions(pledge))
         if pledge.held:
             pledge.verify(now())
-            return tagged(response, await store.commit(pledge, PledgeView.of))
+            return await store.commit(pledge, PledgeView.of)
         proofs = (proof, Proof("", pledge.phone_key, "", proof.since))  # the phone was proven just now
-        return tagged(response, await count(store, pledge, lambda other: _is_held(other, proofs)))
+        return await count(store, pledge, lambda other: _is_held(other, proofs))
 
 
 def _is_held(pledge: Pledge, proofs: Sequence[Proof]) -> bool:
@@ -195,34 +180,17 @@ async def _tell_holder(store: Store, counted: Pledge) -> None:
 
 
 @router.post("/signings/{pledge_id}/withdraw", summary="撤回承诺 / Take the pledge back")
-async def withdraw(
-    pledge_id: str,
-    body: Withdrawal,
-    _: Holder,
-    proof: Proven,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> PledgeView:
+async def withdraw(pledge_id: str, body: Withdrawal, _: Holder, proof: Proven, change: Change) -> PledgeView:
     def take_back(pledge: Pledge) -> None:
         pledge.check_holder(*proof)
         pledge.withdraw(now(), body.reason)
 
-    return tagged(
-        response, await store.change(Pledge, pledge_id, take_back, PledgeView.of, if_match=if_match)
-    )
+    return await change(Pledge, pledge_id, take_back, PledgeView.of)
 
 
 @router.post("/signings/{pledge_id}/erase", summary="撤回并删除个人信息 / Withdraw and be forgotten")
-async def erase(
-    pledge_id: str,
-    _: Holder,
-    proof: FreshlyProven,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> PledgeView:
-    pledge = await held_pledge(store, proof, pledge_id, if_match)
-    held = await of_pledge(store, pledge)
-    await erase_keys(store, held.person, held.counts)
-    return tagged(response, await store.change(Pledge, pledge_id, lambda p: p.forget(now()), PledgeView.of))
+async def erase(pledge_id: str, _: Holder, proof: FreshlyProven, change: Change) -> PledgeView:
+    pledge = await held_pledge(change, proof, pledge_id)
+    held = await of_pledge(change.store, pledge)
+    await erase_keys(change.store, held.person, held.counts)
+    return await change.store.change(Pledge, pledge_id, lambda p: p.forget(now()), PledgeView.of)

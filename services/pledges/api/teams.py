@@ -1,9 +1,8 @@
 """Teams: preachers and supervisors, talks, observations."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from fastapi import Query, Response
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -11,12 +10,13 @@ from services.pledges.domain.identity import phone_key
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.team import Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
-from shared.http.access import Caller
+from shared.http.change import Change, reached
 from shared.http.links import PublicLink
-from shared.http.parameters import IfMatch, StoreDep
+from shared.http.lists import Listing, Page, listed
+from shared.http.parameters import StoreDep
 from shared.http.reach import OwnDivision
 from shared.http.routes import Body, Router
-from shared.http.views import DocumentView, GivenId, Instant, tagged
+from shared.http.views import DocumentView, GivenId, Instant, StateView
 from shared.model.clock import now
 from shared.model.names import Name, mask_name
 from shared.model.problems import NotFound
@@ -24,11 +24,14 @@ from shared.model.text import Phone, Title
 from shared.model.workflow import Actor
 from shared.store.store import Store
 
-from .callers import Anyone, Officer, Worker, within
+from .callers import Anyone, Officer, Worker
 
 router = Router(tags=["teams"])
 
-Limit = Annotated[int, Query(ge=1, le=200)]
+Teams = Annotated[Listing[Team], listed(Team)]
+Members = Annotated[Listing[Member], listed(Member)]
+Talks = Annotated[Listing[Talk], listed(Talk, day="starts_at")]
+Observations = Annotated[Listing[Observation], listed(Observation, day="day", own=True)]
 
 
 class NewTeam(Body):
@@ -45,36 +48,22 @@ class TeamView(DocumentView):
     division: str
     name: str
 
-    @classmethod
-    def of(cls, team: Team) -> "TeamView":
-        return cls(**team.model_dump())
-
 
 @router.post("/campaigns/{campaign_id}/teams", status_code=201, summary="组建宣讲督导队 / Form a team")
-async def form_team(
-    campaign_id: str, body: NewTeam, _: Officer, store: StoreDep, response: Response
-) -> TeamView:
+async def form_team(campaign_id: str, body: NewTeam, _: Officer, store: StoreDep) -> TeamView:
     await Lookups.of(store).campaign(campaign_id)
     team = Team(campaign_id=campaign_id, division=body.division, name=body.name)
-    return tagged(response, await store.commit(team, TeamView.of))
+    return await store.commit(team, TeamView.of)
 
 
 @router.get("/campaigns/{campaign_id}/teams", summary="队伍列表 / The teams of a campaign")
-async def list_teams(campaign_id: str, _: Anyone, store: StoreDep, limit: Limit = 100) -> list[TeamView]:
-    teams = await store.select(Team, {"campaign_id": campaign_id}, sort=[("division", 1)], limit=limit)
-    return [TeamView.of(team) for team in teams]
+async def list_teams(campaign_id: str, _: Anyone, page: Teams) -> Page[TeamView]:
+    return await page({"campaign_id": campaign_id}, [("division", 1)], TeamView.of)
 
 
 @router.get("/teams/{team_id}", summary="队伍 / One team")
-async def read_team(team_id: str, _: Anyone, store: StoreDep, response: Response) -> TeamView:
-    return tagged(response, TeamView.of(await store.load(Team, team_id)))
-
-
-async def _own_team(store: Store, team_id: str, caller: Caller) -> Team:
-    """A team within the caller's division. Raises NotFound, Forbidden: that there is a team is public."""
-    team = await store.load(Team, team_id)
-    within(caller, team.division)
-    return team
+async def read_team(team_id: str, _: Anyone, store: StoreDep) -> TeamView:
+    return TeamView.of(await store.load(Team, team_id))
 
 
 async def _member(store: Store, team: Team, member_id: str) -> Member:
@@ -102,39 +91,34 @@ class MemberView(DocumentView):
     team_id: str
     role: TeamRole
 
-    @classmethod
-    def of(cls, member: Member) -> "MemberView":
-        return cls(**member.model_dump())
-
 
 class NamedMember(MemberView):
     """A member with the masked name."""
 
     name: str
 
+    @classmethod
+    def of(cls, document: Member, **more: Any) -> Self:
+        """`document` must be opened."""
+        return super().of(document, name=mask_name(document.name), **more)
+
 
 @router.post("/teams/{team_id}/members", status_code=201, summary="队员入队 / Join a team")
-async def join(
-    team_id: str, body: NewMember, caller: Officer, store: StoreDep, response: Response
-) -> MemberView:
-    team = await _own_team(store, team_id, caller)
+async def join(team_id: str, body: NewMember, caller: Officer, store: StoreDep) -> MemberView:
+    team = await reached(store, caller, Team, team_id)
     member = Member(
         team_id=team.id,
         person=await store.vault.new_person(),
         phone_key=phone_key(store.vault.blind_index, body.phone),
         **body.model_dump(),
     )
-    return tagged(response, await store.commit(member, MemberView.of))
+    return await store.commit(member, MemberView.of)
 
 
 @router.get("/teams/{team_id}/members", summary="队员 / The members, names masked")
-async def list_members(
-    team_id: str, caller: Worker, store: StoreDep, limit: Limit = 100
-) -> list[NamedMember]:
-    await _own_team(store, team_id, caller)
-    members = await store.select(Member, {"team_id": team_id}, sort=[("_id", 1)], limit=limit)
-    await store.unseal(*members)
-    return [NamedMember(**m.model_dump(exclude={"name"}), name=mask_name(m.name)) for m in members]
+async def list_members(team_id: str, caller: Worker, page: Members) -> Page[NamedMember]:
+    await reached(page.store, caller, Team, team_id)
+    return await page({"team_id": team_id}, [("_id", 1)], NamedMember.of, unseal=True)
 
 
 # ── talks ────────────────────────────────────────────────────────────────────────────────────────
@@ -161,7 +145,7 @@ class Cancellation(Body):
     reason: Why
 
 
-class TalkView(DocumentView):
+class TalkView(StateView):
     """A talk."""
 
     team_id: str
@@ -173,69 +157,37 @@ class TalkView(DocumentView):
     link: str | None
     attendees: int | None
     state: TalkState
-    queue: str | None
-    legal: list[str]
-
-    @classmethod
-    def of(cls, talk: Talk) -> "TalkView":
-        return cls(queue=talk.queue, legal=talk.legal, **talk.model_dump())
 
 
 @router.post("/teams/{team_id}/talks", status_code=201, summary="预告线上宣讲 / Schedule a talk")
-async def schedule(
-    team_id: str, body: NewTalk, caller: Worker, store: StoreDep, response: Response
-) -> TalkView:
-    team = await _own_team(store, team_id, caller)
+async def schedule(team_id: str, body: NewTalk, caller: Worker, store: StoreDep) -> TalkView:
+    team = await reached(store, caller, Team, team_id)
     preacher = await _member(store, team, body.preacher_id)
     link = str(body.link) if body.link else None
     talk = Talk.scheduled(team, preacher, body.title, body.starts_at, link)
-    return tagged(response, await store.commit(talk, TalkView.of))
+    return await store.commit(talk, TalkView.of)
 
 
 @router.get("/teams/{team_id}/talks", summary="宣讲列表 / The talks of a team")
-async def list_talks(team_id: str, _: Anyone, store: StoreDep, limit: Limit = 100) -> list[TalkView]:
-    talks = await store.select(Talk, {"team_id": team_id}, sort=[("starts_at", -1)], limit=limit)
-    return [TalkView.of(talk) for talk in talks]
+async def list_talks(team_id: str, _: Anyone, page: Talks) -> Page[TalkView]:
+    return await page({"team_id": team_id}, [("starts_at", -1)], TalkView.of)
 
 
 @router.get("/talks/{talk_id}", summary="宣讲 / One talk")
-async def read_talk(talk_id: str, _: Anyone, store: StoreDep, response: Response) -> TalkView:
-    return tagged(response, TalkView.of(await store.load(Talk, talk_id)))
+async def read_talk(talk_id: str, _: Anyone, store: StoreDep) -> TalkView:
+    return TalkView.of(await store.load(Talk, talk_id))
 
 
 @router.post("/talks/{talk_id}/hold", summary="宣讲已举行 / A talk took place")
-async def hold(
-    talk_id: str, body: Held, caller: Worker, store: StoreDep, response: Response, if_match: IfMatch = None
-) -> TalkView:
-    within(caller, (await store.load(Talk, talk_id)).division)
-    view = await store.change(
-        Talk,
-        talk_id,
-        lambda talk: talk.hold(body.attendees, now(), Actor.of(caller)),
-        TalkView.of,
-        if_match=if_match,
-    )
-    return tagged(response, view)
+async def hold(talk_id: str, body: Held, caller: Worker, change: Change) -> TalkView:
+    by = Actor.of(caller)
+    return await change(Talk, talk_id, lambda talk: talk.hold(body.attendees, now(), by), TalkView.of)
 
 
 @router.post("/talks/{talk_id}/cancel", summary="取消宣讲 / Cancel a talk")
-async def cancel(
-    talk_id: str,
-    body: Cancellation,
-    caller: Worker,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> TalkView:
-    within(caller, (await store.load(Talk, talk_id)).division)
-    view = await store.change(
-        Talk,
-        talk_id,
-        lambda talk: talk.cancel(body.reason, now(), Actor.of(caller)),
-        TalkView.of,
-        if_match=if_match,
-    )
-    return tagged(response, view)
+async def cancel(talk_id: str, body: Cancellation, caller: Worker, change: Change) -> TalkView:
+    by = Actor.of(caller)
+    return await change(Talk, talk_id, lambda talk: talk.cancel(body.reason, now(), by), TalkView.of)
 
 
 # ── observations ─────────────────────────────────────────────────────────────────────────────────
@@ -267,27 +219,18 @@ class ObservationView(DocumentView):
     with_serving_chopsticks: int
     day: date
 
-    @classmethod
-    def of(cls, observation: Observation) -> "ObservationView":
-        return cls(**observation.model_dump())
-
 
 @router.post("/teams/{team_id}/observations", status_code=201, summary="记录督导情况 / Record an observation")
-async def observe(
-    team_id: str, body: NewObservation, caller: Worker, store: StoreDep, response: Response
-) -> ObservationView:
-    team = await _own_team(store, team_id, caller)
+async def observe(team_id: str, body: NewObservation, caller: Worker, store: StoreDep) -> ObservationView:
+    team = await reached(store, caller, Team, team_id)
     await Lookups.of(store).check_open(team.campaign_id)
     supervisor = await _member(store, team, body.supervisor_id)
     seen = (body.division, body.tables, body.with_serving_chopsticks)
     observation = Observation.made(team, supervisor, *seen, now())
-    return tagged(response, await store.commit(observation, ObservationView.of))
+    return await store.commit(observation, ObservationView.of)
 
 
 @router.get("/teams/{team_id}/observations", summary="督导记录 / The observations of a team")
-async def list_observations(
-    team_id: str, caller: Worker, store: StoreDep, limit: Limit = 100
-) -> list[ObservationView]:
-    await _own_team(store, team_id, caller)
-    found = await store.select(Observation, {"team_id": team_id}, sort=[("at", -1)], limit=limit)
-    return [ObservationView.of(observation) for observation in found]
+async def list_observations(team_id: str, caller: Worker, page: Observations) -> Page[ObservationView]:
+    await reached(page.store, caller, Team, team_id)
+    return await page({"team_id": team_id}, [("at", -1)], ObservationView.of)

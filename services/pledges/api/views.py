@@ -1,13 +1,14 @@
 """What callers get to see: never a name, phone or door, for answers are stored with their keys."""
 
 from datetime import date, datetime
+from typing import Any, Self
 
-from services.pledges.domain.campaign import Campaign, PledgeText
+from services.pledges.domain.campaign import PledgeText
 from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.states import PENDING, PledgeState
 from shared.city.divisions import path_name
 from shared.contracts.pledges import SignerRole
-from shared.http.views import DocumentView
+from shared.http.views import DocumentView, StateView
 from shared.model.workflow import Transition
 from shared.settings import settings
 
@@ -26,13 +27,9 @@ class CampaignView(DocumentView):
     opens_at: datetime
     closes_at: datetime
 
-    @classmethod
-    def of(cls, campaign: Campaign) -> "CampaignView":
-        return cls(text_version=campaign.text_version, **campaign.model_dump())
 
-
-class PledgeView(DocumentView):
-    """A pledge without what is personal. `queue`: whose turn it is; `legal`: the moves possible now."""
+class PledgeView(StateView):
+    """A pledge without what is personal."""
 
     campaign_id: str
     text_version: int
@@ -42,16 +39,23 @@ class PledgeView(DocumentView):
     role: SignerRole
     members: int
     state: PledgeState
-    queue: str | None
-    legal: list[str]
     code_expires_at: datetime | None
     serial: int | None
     day: date | None
     certificate: str | None
 
     @classmethod
-    def of(cls, pledge: Pledge) -> "PledgeView":
-        return cls(**_shown(pledge))
+    def of(cls, document: Pledge, **more: Any) -> Self:
+        return super().of(
+            document,
+            community=document.division,
+            community_name=path_name(document.division),
+            code_expires_at=document.code_expires_at if document.state is PENDING else None,
+            serial=document.serial or None,
+            day=document.signed_day,
+            certificate=certificate_url(document.token) if document.token else None,
+            **more,
+        )
 
 
 class PledgeRecord(PledgeView):
@@ -59,21 +63,3 @@ class PledgeRecord(PledgeView):
 
     held: list[str]
     history: list[Transition]
-
-    @classmethod
-    def of(cls, pledge: Pledge) -> "PledgeRecord":
-        return cls(**_shown(pledge), held=pledge.held, history=pledge.history)
-
-
-def _shown(pledge: Pledge) -> dict[str, object]:
-    same = ("id", "version", "campaign_id", "text_version", "chain_id", "role", "members", "state")
-    return {name: getattr(pledge, name) for name in same} | {
-        "community": pledge.division,
-        "community_name": path_name(pledge.division),
-        "queue": pledge.queue,
-        "legal": pledge.legal,
-        "code_expires_at": pledge.code_expires_at if pledge.state is PENDING else None,
-        "serial": pledge.serial or None,
-        "day": pledge.signed_day,
-        "certificate": certificate_url(pledge.token) if pledge.token else None,
-    }

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel
 
 from shared.contracts.pledges import CampaignAnnounced
-from shared.model.documents import Document, Most
+from shared.model.documents import Document, Most, Publishes
 from shared.model.problems import InvalidRequest, Problem
 
 from .limits import CODE_MINUTES
@@ -41,6 +41,8 @@ class Campaign(Document):
     """`texts[-1]` is the version in force; one pledge per household counts for each version."""
 
     collection: ClassVar[str] = "campaigns"
+    public = True
+    publishes: ClassVar[Publishes] = {CampaignAnnounced: ()}
 
     title: str
     texts: Annotated[list[PledgeText], Most(MOST_TEXTS)]
@@ -98,12 +100,4 @@ class Campaign(Document):
             raise InvalidRequest(errors=[{"field": "body.closes_at", "message": message, "kind": "window"}])
 
     def _announce(self) -> None:
-        self.record(
-            CampaignAnnounced(
-                campaign_id=self.id,
-                title=self.title,
-                text_version=self.text_version,
-                opens_at=self.opens_at,
-                closes_at=self.closes_at,
-            )
-        )
+        self.record(CampaignAnnounced.of(self))

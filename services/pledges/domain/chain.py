@@ -13,7 +13,7 @@ from shared.contracts.pledges import (
     PledgeSigned,
     PledgeWithdrawn,
 )
-from shared.model.documents import Day, Document, Index, Most
+from shared.model.documents import Day, Document, Index, Most, Publishes
 
 from .campaign import MOST_TEXTS
 
@@ -35,6 +35,7 @@ class Chain(Document):
     """
 
     collection: ClassVar[str] = "chains"
+    publishes: ClassVar[Publishes] = {ChainMilestoneReached: ("kind", "value", "day")}
     indexes: ClassVar[Sequence[Index]] = (Index("campaign", [("campaign_id", 1), ("division", 1)]),)
 
     campaign_id: str
@@ -98,14 +99,4 @@ class Chain(Document):
 
     def _reached(self, kind: MilestoneKind, value: int, event: PledgeSigned) -> None:
         self.milestone_days = [*self.milestone_days, event.day]
-        self.record(
-            ChainMilestoneReached(
-                division=self.division,
-                chain_id=self.id,
-                campaign_id=self.campaign_id,
-                kind=kind,
-                value=value,
-                counted=self.counted,
-                day=event.day,
-            )
-        )
+        self.record(ChainMilestoneReached.of(self, kind=kind, value=value, day=event.day))

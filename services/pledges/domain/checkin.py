@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 
 from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
-from shared.model.documents import Day, Document, Index
+from shared.model.documents import Day, Document, Index, Publishes
 from shared.model.problems import Problem
 
 from .pledge import Pledge
@@ -35,7 +35,9 @@ class CheckIn(Document):
     """`streak` counts days in a row, this one included; every 21st completes a streak."""
 
     collection: ClassVar[str] = "check_ins"
-    indexes: ClassVar[Sequence[Index]] = (Index("pledge", [("pledge_id", 1), ("day", -1)]),)
+    publishes: ClassVar[Publishes] = {HouseholdCheckedIn: ("signer",), StreakCompleted: ("signer", "days")}
+    former_indexes: ClassVar[Sequence[str]] = ("pledge",)
+    indexes: ClassVar[Sequence[Index]] = (Index("days", [("pledge_id", 1), ("day", -1), ("_id", -1)]),)
 
     pledge_id: str
     campaign_id: str
@@ -67,14 +69,12 @@ class CheckIn(Document):
         """Whether this day completes 21 in a row."""
         return self.streak % STREAK_DAYS == 0
 
+    @property
+    def to_go(self) -> int:
+        """Days until the next 21 are complete; 0: with this day."""
+        return -self.streak % STREAK_DAYS
+
     def _record(self, pledge: Pledge) -> None:
-        facts = {
-            "division": self.division,
-            "pledge_id": self.pledge_id,
-            "campaign_id": self.campaign_id,
-            "signer": pledge.signer,
-            "day": self.day,
-        }
-        self.record(HouseholdCheckedIn(**facts, streak=self.streak))
+        self.record(HouseholdCheckedIn.of(self, signer=pledge.signer))
         if self.completes:
-            self.record(StreakCompleted(**facts, days=STREAK_DAYS))
+            self.record(StreakCompleted.of(self, signer=pledge.signer, days=STREAK_DAYS))

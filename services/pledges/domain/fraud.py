@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from shared.contracts.pledges import PhoneListed
-from shared.model.documents import Document, Index
+from shared.model.documents import Document, Index, Publishes
 from shared.model.roles import Role
 from shared.model.workflow import Actor
 
@@ -37,6 +37,7 @@ class ListEntry(Document):
     """A phone on a list, known by its keyed hash only, and not at all once it is taken off."""
 
     collection: ClassVar[str] = "list_entries"
+    publishes: ClassVar[Publishes] = {PhoneListed: ("entry_id",)}
     indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True, tells=True),)
 
     phone_key: str
@@ -51,10 +52,10 @@ class ListEntry(Document):
         """Take the phone off the list, and forget it; again is no change."""
         if self.revoked_at is None:
             self.revoked_at, self.phone_key = now, f"revoked|{self.id}"
-            self.record(PhoneListed(entry_id=self.id))
+            self.record(PhoneListed.of(self, entry_id=self.id, kind=None))
 
     def put(self, kind: ListKind, reason: Why, by: Actor, now: datetime) -> None:
         """Put the phone on a list, or on the other one."""
         self.kind, self.reason, self.at, self.revoked_at = kind, reason, now, None
         self.by, self.role = by
-        self.record(PhoneListed(entry_id=self.id, kind=kind))
+        self.record(PhoneListed.of(self, entry_id=self.id))

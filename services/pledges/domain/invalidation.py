@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.city.days import day_bounds
 from shared.city.divisions import division_range
 from shared.contracts.pledges import InvalidationMoved, SignerRole
-from shared.model.documents import Day, Index
+from shared.model.documents import Day, Index, Publishes
 from shared.model.problems import Problem
 from shared.model.roles import Role
 from shared.model.stateful import Stateful
@@ -75,6 +75,11 @@ class Condition(BaseModel):
     """Forgotten once it is in force no more: what it struck out must not lead back to a phone."""
     role: SignerRole | None = None
 
+    @property
+    def one_phone(self) -> bool:
+        """Whether it is about one phone; which, is told to nobody."""
+        return self.phone_key is not None
+
     def where(self) -> dict[str, Any]:
         """As a query over pledges. Raises EmptyCondition."""
         where = self._same | {name: {"$gte": low, "$lt": high} for name, (low, high) in self._within.items()}
@@ -111,6 +116,7 @@ class Invalidation(Stateful):
     """`matched` is the dry count; `invalidated` how many were struck out so far."""
 
     collection: ClassVar[str] = "invalidations"
+    publishes: ClassVar[Publishes] = {InvalidationMoved: ()}
     flow: ClassVar[Workflow] = INVALIDATION
     indexes: ClassVar[Sequence[Index]] = (Index("states", [("state", 1), ("at", 1)]),)
 
@@ -124,6 +130,11 @@ class Invalidation(Stateful):
     after: str = ""
     """The id of the last pledge looked at: where a restart goes on."""
     state: InvalidationState = PREPARED
+
+    @property
+    def place(self) -> str:
+        """Where what it strikes out lies."""
+        return self.condition.division or super().place
 
     @property
     def actor(self) -> Actor:
@@ -173,11 +184,4 @@ class Invalidation(Stateful):
         self._moved()
 
     def _moved(self) -> None:
-        self.record(
-            InvalidationMoved(
-                invalidation_id=self.id,
-                state=self.state,
-                matched=self.matched,
-                invalidated=self.invalidated,
-            )
-        )
+        self.record(InvalidationMoved.of(self))

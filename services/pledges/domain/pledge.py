@@ -20,7 +20,7 @@ from shared.contracts.pledges import (
     SignerErased,
     SignerRole,
 )
-from shared.model.documents import Day, Index, Most
+from shared.model.documents import Day, Index, Most, Publishes
 from shared.model.personal import Personal, PersonId
 from shared.model.problems import Problem, TooManyRequests
 from shared.model.stateful import Stateful
@@ -90,6 +90,16 @@ class Pledge(Stateful):
     collection: ClassVar[str] = "pledges"
     person_field: ClassVar[str | None] = "signer"
     flow: ClassVar[Workflow] = PLEDGE
+    publishes: ClassVar[Publishes] = {
+        PledgeCodeIssued: ("code", "account", "valid_minutes"),
+        PledgeHeld: ("reasons", "day"),
+        PledgeSigned: ("day",),
+        PledgeDropped: ("day",),
+        PledgeContested: ("day",),
+        PledgeWithdrawn: ("day",),
+        PledgeInvalidated: ("reason", "day"),
+        SignerErased: ("day",),
+    }
     former_indexes: ClassVar[Sequence[str]] = ("forms",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("numbers", [("chain_id", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
@@ -180,19 +190,8 @@ class Pledge(Stateful):
         self.check_code_may_be_sent(now)
         self.code_key, self.wrong_codes = code_key, 0
         self.code_times = [*self.code_times, now][-CODES_KNOWN:]
-        self.record(
-            PledgeCodeIssued(
-                division=self.division,
-                pledge_id=self.id,
-                campaign_id=self.campaign_id,
-                signer=self.signer,
-                valid_minutes=CODE_MINUTES,
-                name=self.name,
-                phone=self.phone,
-                code=code,
-                account=self.account_key or None,
-            )
-        )
+        account = self.account_key or None
+        self.record(PledgeCodeIssued.of(self, code=code, account=account, valid_minutes=CODE_MINUTES))
 
     @property
     def code_expires_at(self) -> datetime:
@@ -225,42 +224,20 @@ class Pledge(Stateful):
         self.move("verify", now, by=SIGNER)
         self.code_key = ""
         if self.held:
-            self.record(
-                PledgeHeld(
-                    division=self.division,
-                    pledge_id=self.id,
-                    campaign_id=self.campaign_id,
-                    signer=self.signer,
-                    reasons=self.held,
-                    day=local_day(now),
-                )
-            )
+            self.record(PledgeHeld.of(self, reasons=self.held, day=local_day(now)))
 
     def count(self, serial: int, token: str, now: datetime, by: Actor | None = None) -> None:
         """Join the chain under `serial`, with the certificate `token`. Raises IllegalMove."""
         self.move("count", now, by=by)
         self.serial, self.token, self.signed_day = serial, token, local_day(now)
-        self.record(
-            PledgeSigned(
-                division=self.division,
-                pledge_id=self.id,
-                campaign_id=self.campaign_id,
-                chain_id=self.chain_id,
-                text_version=self.text_version,
-                serial=serial,
-                signer=self.signer,
-                role=self.role,
-                members=self.members,
-                day=self.signed_day,
-            )
-        )
+        self.record(PledgeSigned.of(self, day=self.signed_day))
 
     def withdraw(self, now: datetime, why: Why | None = None) -> None:
         """The household takes it back. Raises IllegalMove."""
         self.move("withdraw", now, by=SIGNER, why=why)
         self.ended_day = local_day(now)
         if self.serial:
-            self.record(PledgeWithdrawn(**self._ended()))
+            self.record(PledgeWithdrawn.of(self, day=self.ended_day))
         else:
             self._drop(now)
 
@@ -276,15 +253,7 @@ class Pledge(Stateful):
         """Somebody else tried to sign for this household: its holder is told, once a day at most."""
         if self.state is COUNTED and self.contested_day != local_day(now):
             self.contested_day = local_day(now)
-            self.record(
-                PledgeContested(
-                    division=self.division,
-                    pledge_id=self.id,
-                    campaign_id=self.campaign_id,
-                    signer=self.signer,
-                    day=self.contested_day,
-                )
-            )
+            self.record(PledgeContested.of(self, day=self.contested_day))
 
     @property
     def phone_proven_at(self) -> datetime | None:
@@ -319,38 +288,17 @@ class Pledge(Stateful):
             self.withdraw(now, Why.ERASURE)
         self.phone_key, self.identities = f"erased|{self.id}", []
         self.signing_key = self.account_key = ""
-        self.record(
-            SignerErased(
-                division=self.division,
-                pledge_id=self.id,
-                campaign_id=self.campaign_id,
-                signer=self.signer,
-                day=local_day(now),
-            )
-        )
+        self.record(SignerErased.of(self, day=local_day(now)))
 
     def invalidate(self, reason: Why, now: datetime, by: Actor, invalidation: str = "") -> None:
         """The federation strikes it out, alone or by a bulk `invalidation`. Raises IllegalMove."""
         self.move("invalidate", now, by=by, why=reason)
         self.ended_day, self.invalidation = local_day(now), invalidation
         if self.serial:
-            self.record(PledgeInvalidated(reason=reason, **self._ended()))
+            self.record(PledgeInvalidated.of(self, reason=reason, day=self.ended_day))
         else:
             self._drop(now)
 
-    def _ended(self) -> dict[str, Any]:
-        shared = ("division", "campaign_id", "chain_id", "text_version", "serial", "signer", "signed_day")
-        return {name: getattr(self, name) for name in shared} | {"pledge_id": self.id, "day": self.ended_day}
-
     def _drop(self, now: datetime) -> None:
         """It ended without ever having been in the chain."""
-        self.record(
-            PledgeDropped(
-                division=self.division,
-                pledge_id=self.id,
-                campaign_id=self.campaign_id,
-                signer=self.signer,
-                state=self.state,
-                day=local_day(now),
-            )
-        )
+        self.record(PledgeDropped.of(self, day=local_day(now)))

@@ -9,7 +9,7 @@ from shared.city.days import local_day
 from shared.city.divisions import lies_in
 from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRecorded, TalkHeld, TalkMoved
 from shared.model.claims import AlreadyClaimed
-from shared.model.documents import Day, Document, Index
+from shared.model.documents import Day, Document, Index, Publishes
 from shared.model.personal import Personal, PersonId
 from shared.model.problems import Erased, Problem
 from shared.model.roles import Role
@@ -49,7 +49,11 @@ class Team(Document):
     """A team works for one campaign in one division."""
 
     collection: ClassVar[str] = "teams"
-    indexes: ClassVar[Sequence[Index]] = (Index("campaign", [("campaign_id", 1), ("division", 1)]),)
+    public = True
+    former_indexes: ClassVar[Sequence[str]] = ("campaign",)
+    indexes: ClassVar[Sequence[Index]] = (
+        Index("of_campaign", [("campaign_id", 1), ("division", 1), ("_id", 1)]),
+    )
 
     campaign_id: str
     division: str
@@ -61,6 +65,7 @@ class Member(Document):
 
     collection: ClassVar[str] = "members"
     person_field: ClassVar[str | None] = "person"
+    publishes: ClassVar[Publishes] = {MemberClaimed: ("division",), MemberErased: ("division",)}
     indexes: ClassVar[Sequence[Index]] = (
         Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True, tells=True),
         Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
@@ -87,13 +92,13 @@ class Member(Document):
         """The code was brought: it is the account's. Raises AlreadyClaimed, Erased."""
         self.check_unclaimed()
         self.account_key = account_key
-        self.record(MemberClaimed(division=division, team_id=self.team_id, person=self.person))
+        self.record(MemberClaimed.of(self, division=division))
 
     def forget(self, division: str) -> None:
         """The member was erased: nothing is left to match by. Again is no change."""
         if self.phone_key != f"erased|{self.id}":
             self.phone_key, self.account_key = f"erased|{self.id}", ""
-            self.record(MemberErased(division=division, team_id=self.team_id, person=self.person))
+            self.record(MemberErased.of(self, division=division))
 
     def check(self, team_id: str, role: TeamRole) -> None:
         """Raises WrongRole."""
@@ -124,7 +129,10 @@ class Talk(Stateful):
 
     collection: ClassVar[str] = "talks"
     flow: ClassVar[Workflow] = TALK
-    indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("starts_at", 1)]),)
+    public = True
+    publishes: ClassVar[Publishes] = {TalkMoved: (), TalkHeld: ("day",)}
+    former_indexes: ClassVar[Sequence[str]] = ("team",)
+    indexes: ClassVar[Sequence[Index]] = (Index("times", [("team_id", 1), ("starts_at", 1), ("_id", 1)]),)
 
     team_id: str
     campaign_id: str
@@ -152,7 +160,7 @@ class Talk(Stateful):
             starts_at=starts_at,
             link=link,
         )
-        talk._moved()
+        talk.record(TalkMoved.of(talk))
         return talk
 
     def hold(self, attendees: int, now: datetime, by: Actor) -> None:
@@ -162,40 +170,21 @@ class Talk(Stateful):
             raise TooEarly(starts_at=self.starts_at)
         self.move("hold", now, by=by)
         self.attendees, self.held_day = attendees, local_day(now)
-        self.record(
-            TalkHeld(
-                division=self.division,
-                talk_id=self.id,
-                team_id=self.team_id,
-                campaign_id=self.campaign_id,
-                attendees=attendees,
-                day=self.held_day,
-            )
-        )
+        self.record(TalkHeld.of(self, day=self.held_day))
 
     def cancel(self, reason: Why, now: datetime, by: Actor) -> None:
         """It will not take place. Raises IllegalMove."""
         self.move("cancel", now, by=by, why=reason)
-        self._moved()
-
-    def _moved(self) -> None:
-        self.record(
-            TalkMoved(
-                division=self.division,
-                talk_id=self.id,
-                team_id=self.team_id,
-                campaign_id=self.campaign_id,
-                state=self.state,
-                starts_at=self.starts_at,
-            )
-        )
+        self.record(TalkMoved.of(self))
 
 
 class Observation(Document):
     """What a supervisor saw: tables, and how many of them had serving chopsticks. Never changed."""
 
     collection: ClassVar[str] = "observations"
-    indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("at", 1)]),)
+    publishes: ClassVar[Publishes] = {ObservationRecorded: ()}
+    former_indexes: ClassVar[Sequence[str]] = ("team",)
+    indexes: ClassVar[Sequence[Index]] = (Index("seen", [("team_id", 1), ("at", 1), ("_id", 1)]),)
 
     team_id: str
     campaign_id: str
@@ -227,12 +216,5 @@ class Observation(Document):
             day=local_day(now),
             at=now,
         )
-        observation.record(
-            ObservationRecorded(
-                observation_id=observation.id, **observation.model_dump(exclude=_NOT_IN_EVENT)
-            )
-        )
+        observation.record(ObservationRecorded.of(observation))
         return observation
-
-
-_NOT_IN_EVENT = {"id", "version", "supervisor_id", "at"}

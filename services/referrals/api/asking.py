@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import AfterValidator
 
 from services.referrals import queries
@@ -14,22 +13,25 @@ from services.referrals.patients import account_key, phone_key
 from shared.city.departments import Department
 from shared.city.divisions import DivisionCode
 from shared.http.access import Role
+from shared.http.change import reached
+from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.persons import erase_keys
 from shared.http.proofs import account_key as known_as
 from shared.http.reach import open_to_all
 from shared.http.routes import Body, Router
-from shared.http.views import Consent, GivenDay, tagged
+from shared.http.views import Consent, GivenDay
 from shared.model.clock import now
 from shared.model.names import Name
 from shared.model.text import Phone
 from shared.model.workflow import Actor
 
-from .callers import Asking, Erasing, Patient, reached
+from .callers import Asking, Erasing, Patient
 from .handling import At
 from .views import Clinical, PatientView, ReadingView, StepView, a_county
 
 router = Router(tags=["asking"])
+Referrals = Annotated[Listing[Referral], listed(Referral, open_to="她自己的 / only her own are listed")]
 
 
 class Request(Body):
@@ -54,7 +56,7 @@ class Reasoned(Body):
 
 
 @router.post("/referrals", status_code=201, summary="申请绿色通道 / Ask for a referral")
-async def ask(body: Request, caller: Asking, store: StoreDep, response: Response) -> StepView:
+async def ask(body: Request, caller: Asking, store: StoreDep) -> StepView:
     own = caller.role is Role.RESIDENT
     referral = Referral.requested(
         Actor.of(caller, PATIENT),
@@ -65,21 +67,22 @@ async def ask(body: Request, caller: Asking, store: StoreDep, response: Response
         division=body.county,
         **body.model_dump(include={"department", "name", "phone", "delayed_since", "summary"}),
     )
-    return tagged(response, await store.commit(referral, StepView.of))
+    return await store.commit(referral, StepView.of)
 
 
 @router.get("/referrals", summary="我的转诊 / The caller's own referrals, newest first")
-async def own(caller: Patient, store: StoreDep) -> list[StepView]:
-    return [StepView.of(referral) for referral in await queries.own(store, account_key(store, caller))]
+async def own(caller: Patient, page: Referrals) -> Page[StepView]:
+    own = {"patient_key": account_key(page.store, caller)}
+    return await page(own, [("requested_at", -1)], StepView.of)
 
 
 @router.get("/referrals/{referral_id}", summary="转诊详情及查阅记录 / The whole of it, and who read it")
-async def read_own(referral_id: str, caller: Patient, store: StoreDep, response: Response) -> PatientView:
-    referral = await reached(store, caller, referral_id)
+async def read_own(referral_id: str, caller: Patient, store: StoreDep) -> PatientView:
+    referral = await reached(store, caller, Referral, referral_id)
     slot = await open_record(store, caller, referral, View.PATIENT)
     readings, grants = await read_by(store, referral_id)
     shown = [ReadingView.of(reading, grants) for reading in readings]
-    return tagged(response, PatientView.opened(referral, slot, shown))
+    return PatientView.opened(referral, slot, shown)
 
 
 @router.post("/referrals/{referral_id}/confirm-offer", summary="确认入院 / Take the bed that is offered")
@@ -94,7 +97,7 @@ async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
 
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
 async def erase(referral_id: str, caller: Erasing, store: StoreDep, at: At) -> StepView:
-    referral = await reached(store, caller, referral_id, at.if_match)
+    referral = await at.one.load(Referral, referral_id)
     readings = await queries.readings(store, referral.id, MOST_SHOWN)
     records, by = {"referrals": 1, "readings": len(readings)}, Actor.of(caller, PATIENT)
     await erase_keys(store, referral.patient, records, by)

@@ -5,13 +5,10 @@ from typing import Annotated
 from services.referrals import queries
 from services.referrals.domain.reading import Grant, NoLongerRead
 from services.referrals.domain.referral import Referral
-from services.referrals.domain.slot import Slot
-from services.referrals.patients import account_key
 from shared.city.departments import Department
 from shared.http.access import Caller, Role, may
 from shared.model.clock import now
 from shared.model.problems import NotFound
-from shared.model.roles import reaches_department
 from shared.store.store import Store
 
 Patient = Annotated[Caller, may(Role.RESIDENT)]
@@ -42,8 +39,7 @@ def department_of(caller: Caller) -> Department:
 
 def knows(caller: Caller, referral: Referral) -> bool:
     """Whether the caller works in the department that the referral was passed on to."""
-    at_home = caller.role is Role.CLINICIAN and reaches_department(caller, referral.department)
-    return at_home and referral.passed_on
+    return caller.role is Role.CLINICIAN and referral.concerns(caller)
 
 
 def reads(caller: Caller, referral: Referral) -> bool:
@@ -62,29 +58,3 @@ async def emergency_of(store: Store, caller: Caller, referral: Referral) -> Gran
     if knows(caller, referral):
         raise NoLongerRead(state=referral.state)
     raise NotFound(kind=Referral.collection)
-
-
-async def reached(store: Store, caller: Caller, referral_id: str, if_match: str | None = None) -> Referral:
-    """A referral that the caller, in the role they act in, has to do with. Of others it is not told
-    that there are any.
-
-    Raises NotFound, StaleVersion.
-    """
-    referral = await store.find(Referral, referral_id)
-    if referral is None or not _reaches(store, caller, referral):
-        raise NotFound(kind=Referral.collection)
-    return await store.load(Referral, referral_id, if_match=if_match) if if_match else referral
-
-
-def _reaches(store: Store, caller: Caller, referral: Referral) -> bool:
-    if caller.role is Role.RESIDENT:
-        return referral.patient_key == account_key(store, caller)
-    return caller.role is Role.COORDINATOR or knows(caller, referral)
-
-
-async def reached_slot(store: Store, caller: Caller, slot_id: str, if_match: str | None = None) -> Slot:
-    """A slot of a department that the caller has to do with. Raises NotFound, StaleVersion."""
-    slot = await store.load(Slot, slot_id)
-    if not reaches_department(caller, slot.department):
-        raise NotFound(kind=Slot.collection)
-    return await store.load(Slot, slot_id, if_match=if_match) if if_match else slot

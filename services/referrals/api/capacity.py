@@ -1,28 +1,31 @@
 """Beds and consult slots of a department."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import BaseModel, Field
 
 from services.referrals import changes, queries
 from services.referrals.domain.slot import Slot, SlotState
-from services.referrals.domain.ward import MOST_BEDS, Ward
+from services.referrals.domain.ward import MOST_BEDS
 from shared.city.departments import Department
+from shared.http.change import Change
 from shared.http.links import PublicLink
-from shared.http.parameters import IfMatch, StoreDep
+from shared.http.lists import Listing, Page, listed
+from shared.http.parameters import StoreDep
 from shared.http.reach import OwnDepartment
 from shared.http.routes import Body, Router
-from shared.http.views import DocumentView, Instant, tagged
+from shared.http.views import DocumentView, Instant
 from shared.model.clock import now
 from shared.model.workflow import Actor
-from shared.store.store import repeated
+from shared.store.attempts import repeated
 
 from .asking import Reasoned
-from .callers import Clinician, Staff, reached_slot
-from .views import Limit, SlotView
+from .callers import Clinician, Staff
+from .views import SlotView
 
 router = Router(tags=["capacity"])
+Slots = Annotated[Listing[Slot], listed(Slot, day="starts_at")]
 
 
 class Beds(Body):
@@ -35,10 +38,6 @@ class WardView(DocumentView):
     """The number of beds."""
 
     beds: int
-
-    @classmethod
-    def of(cls, ward: Ward) -> "WardView":
-        return cls(**ward.model_dump())
 
 
 class FreeBeds(BaseModel):
@@ -66,47 +65,30 @@ async def beds(department: OwnDepartment, _: Staff, store: StoreDep) -> FreeBeds
 
 
 @router.put("/departments/{department}/beds", summary="设定床位数 / Have so many beds")
-async def keep_beds(
-    department: OwnDepartment, body: Beds, _: Clinician, store: StoreDep, response: Response
-) -> WardView:
+async def keep_beds(department: OwnDepartment, body: Beds, _: Clinician, store: StoreDep) -> WardView:
+    @repeated()
     async def once() -> WardView:
         ward = await queries.ward_of(store, department)
         ward.keep(body.beds)
         return await store.commit(ward, WardView.of)
 
-    return tagged(response, await repeated(once))
+    return await once()
 
 
 @router.post("/departments/{department}/slots", status_code=201, summary="开放会诊时段 / Open a slot")
-async def open_slot(
-    department: OwnDepartment, body: NewSlot, _: Clinician, store: StoreDep, response: Response
-) -> SlotView:
+async def open_slot(department: OwnDepartment, body: NewSlot, _: Clinician, store: StoreDep) -> SlotView:
     slot = Slot.opened(department, body.starts_at, body.minutes, str(body.link), now())
-    return tagged(response, await store.commit(slot, SlotView.of))
+    return await store.commit(slot, SlotView.of)
 
 
 @router.get("/slots", summary="会诊时段 / Slots from now on, in time order")
 async def list_slots(
-    _: Staff,
-    store: StoreDep,
-    department: OwnDepartment,
-    state: SlotState = SlotState.OPEN,
-    limit: Limit = 100,
-) -> list[SlotView]:
-    return [SlotView.of(slot) for slot in await queries.slots(store, department, state, now(), limit)]
+    _: Staff, page: Slots, department: OwnDepartment, state: SlotState = SlotState.OPEN
+) -> Page[SlotView]:
+    return await page(queries.coming(department, state, now()), [("starts_at", 1)], SlotView.of)
 
 
 @router.post("/slots/{slot_id}/withdraw", summary="撤回时段 / The department cannot keep it")
-async def withdraw(
-    slot_id: str,
-    body: Reasoned,
-    caller: Clinician,
-    store: StoreDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> SlotView:
-    async def load() -> Slot:
-        return await reached_slot(store, caller, slot_id, if_match)
-
-    view = await changes.withdraw_slot(store, load, body.why, Actor.of(caller), SlotView.of)
-    return tagged(response, view)
+async def withdraw(slot_id: str, body: Reasoned, caller: Clinician, change: Change) -> SlotView:
+    load = partial(change.load, Slot, slot_id)
+    return await changes.withdraw_slot(change.store, load, body.why, Actor.of(caller), SlotView.of)

@@ -1,20 +1,19 @@
 """Claims: a referral that was asked for by phone becomes the patient's own."""
 
-from fastapi import Response
-
 from services.referrals.domain.claim import PatientClaim
 from services.referrals.domain.referral import Referral
 from services.referrals.patients import account_key
 from shared import security_log
+from shared.http.access import Caller
 from shared.http.claiming import ClaimCode, ClaimView, brought, start
 from shared.http.parameters import StoreDep
 from shared.http.proofs import account_key as known_as
 from shared.http.routes import Router
-from shared.http.views import tagged
 from shared.model.clock import now
 from shared.model.problems import Erased
 from shared.security_log import Kind
-from shared.store.store import repeated
+from shared.store.attempts import repeated
+from shared.store.store import Store
 
 from .callers import Coordinator, Patient
 from .views import StepView
@@ -25,30 +24,29 @@ router = Router(tags=["claims"])
 @router.post(
     "/referrals/{referral_id}/claim", status_code=201, summary="发送认领码 / Let her make it her own"
 )
-async def start_claim(
-    referral_id: str, caller: Coordinator, store: StoreDep, response: Response
-) -> ClaimView:
+async def start_claim(referral_id: str, caller: Coordinator, store: StoreDep) -> ClaimView:
     referral = await store.load(Referral, referral_id)
     referral.check_unclaimed()
     await store.unseal(referral)
     if referral.phone is None:
         raise Erased()
     about = {"record_id": referral.id, "person": referral.patient, "division": referral.division}
-    return tagged(response, await start(store, caller, PatientClaim, referral.phone, **about))
+    return await start(store, caller, PatientClaim, referral.phone, **about)
 
 
 @router.post("/claims/confirm", summary="输入认领码，归入本人账号 / Make it one's own with the code")
-async def confirm_claim(body: ClaimCode, caller: Patient, store: StoreDep, response: Response) -> StepView:
+async def confirm_claim(body: ClaimCode, caller: Patient, store: StoreDep) -> StepView:
     found = await brought(store, caller, PatientClaim, body.code)
-
-    async def once() -> StepView:
-        claim = await store.load(PatientClaim, found.id)
-        referral = await store.load(Referral, claim.record_id)
-        claim.confirm(now())
-        referral.claim(account_key(store, caller), known_as(store.vault.blind_index, caller), now())
-        await store.commit_all(referral, claim, answer=StepView.of)
-        return StepView.of(referral)
-
-    view = await repeated(once)
+    view = await _confirm(store, caller, found.id)
     security_log.record(Kind.CLAIMED)
-    return tagged(response, view)
+    return view
+
+
+@repeated()
+async def _confirm(store: Store, caller: Caller, claim_id: str) -> StepView:
+    claim = await store.load(PatientClaim, claim_id)
+    async with store.together(StepView.of) as unit:
+        referral = await unit.load(Referral, claim.record_id)
+        unit.add(claim).confirm(now())
+        referral.claim(account_key(store, caller), known_as(store.vault.blind_index, caller), now())
+    return unit.answer

@@ -2,24 +2,28 @@
 at another department's patient.
 """
 
-from fastapi import Response
+from typing import Annotated
 
 from services.referrals import queries
 from services.referrals.domain.reading import View
-from services.referrals.domain.referral import Referral
-from services.referrals.domain.states import DEPARTMENT, ReferralState, Urgency
+from services.referrals.domain.referral import QUEUE_ORDER, Referral
+from services.referrals.domain.states import DEPARTMENT, Urgency
 from services.referrals.opening import open_record
+from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.routes import Body, Router
-from shared.http.views import GivenDay, tagged
+from shared.http.views import GivenDay
 from shared.model.problems import NotFound
 
 from .asking import Reasoned
 from .callers import Clinician, department_of, emergency_of, reads
 from .handling import At
-from .views import Clinical, ClinicalView, Limit, StepView
+from .views import Clinical, ClinicalView, StepView
 
 router = Router(tags=["clinical"])
+Waiting = Annotated[
+    Listing[Referral], listed(Referral, open_to="患者来自全市 / patients come from all counties")
+]
 
 
 class Acceptance(Body):
@@ -48,21 +52,18 @@ class Opinion(Body):
 
 
 @router.get("/queues/department", summary="科室工作队列 / The department's work, in triage order")
-async def department_queue(
-    caller: Clinician, store: StoreDep, state: ReferralState | None = None, limit: Limit = 100
-) -> list[StepView]:
-    found = await queries.queue_of(store, DEPARTMENT, department_of(caller), state, limit)
-    return [StepView.of(referral) for referral in found]
+async def department_queue(caller: Clinician, page: Waiting) -> Page[StepView]:
+    return await page(queries.queue_of(DEPARTMENT, department_of(caller)), QUEUE_ORDER, StepView.of)
 
 
 @router.get("/referrals/{referral_id}/clinical", summary="病情资料 / What she has")
-async def clinical(referral_id: str, caller: Clinician, store: StoreDep, response: Response) -> ClinicalView:
+async def clinical(referral_id: str, caller: Clinician, store: StoreDep) -> ClinicalView:
     referral = await store.find(Referral, referral_id)
     if referral is None:
         raise NotFound(kind=Referral.collection)
     grant = None if reads(caller, referral) else await emergency_of(store, caller, referral)
     slot = await open_record(store, caller, referral, View.CLINICAL, grant)
-    return tagged(response, ClinicalView.opened(referral, slot))
+    return ClinicalView.opened(referral, slot)
 
 
 @router.post("/referrals/{referral_id}/accept", summary="接收 / Take the patient")

@@ -9,16 +9,18 @@ from werkzeug.http import parse_accept_header
 
 from services.referrals import fhir
 from services.referrals.domain.reading import NoLongerRead, View
+from services.referrals.domain.referral import Referral
 from services.referrals.opening import open_record
 from shared import security_log
 from shared.http import answers
 from shared.http.access import Role
+from shared.http.change import reached
 from shared.http.parameters import StoreDep
 from shared.http.routes import JsonRoute
 from shared.model.problems import Problem
 from shared.security_log import Kind
 
-from .callers import Exporting, reached, reads
+from .callers import Exporting, reads
 
 TYPES = (fhir.MEDIA_TYPE, "application/json")
 _SERVED = [f"{kind}{more}" for kind in TYPES for more in ("", "; fhirVersion=4.0", "; charset=utf-8")]
@@ -69,7 +71,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     responses=_RESPONSES,
 )
 async def export(referral_id: str, caller: Exporting, kind: Format, store: StoreDep) -> Response:
-    referral = await reached(store, caller, referral_id)
+    referral = await reached(store, caller, Referral, referral_id)
     if caller.role is Role.CLINICIAN and not reads(caller, referral):
         raise NoLongerRead(state=referral.state)
     await open_record(store, caller, referral, View.FHIR)

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
 
-from fastapi import Depends, Response
+from fastapi import Depends
 
 from services.referrals import changes
 from services.referrals.domain.referral import PATIENT, Referral
+from services.referrals.domain.slot import Slot
 from shared.http.access import Caller
-from shared.http.parameters import IfMatch, StoreDep
-from shared.http.views import tagged
+from shared.http.change import Change, Changing, reached
 from shared.model.clock import now
 from shared.model.workflow import Actor
-from shared.store.store import Store
 
-from .callers import reached, reached_slot
 from .views import StepView
 
 Rule = Callable[[Referral, datetime, Actor], object]
@@ -28,9 +26,7 @@ class Handling:
     """What a route needs for it."""
 
     referral_id: str
-    store: Store
-    response: Response
-    if_match: str | None
+    one: Changing
 
     async def change(self, caller: Caller, rule: Rule, *, opened: bool = False) -> StepView:
         """Apply a rule. `opened`: it writes a personal field, and the others are to stay."""
@@ -39,38 +35,34 @@ class Handling:
         def apply(referral: Referral) -> None:
             rule(referral, now(), by)
 
-        load = self._load(caller, opened)
-        return tagged(self.response, await changes.change(self.store, load, apply, by, StepView.of))
+        return await changes.change(self.one.store, self._load(opened), apply, by, StepView.of)
 
     async def offer_bed(self, caller: Caller, admission_day: date) -> StepView:
         """Offer the lowest free bed."""
-        load, by = self._load(caller), _actor(caller)
-        return tagged(
-            self.response, await changes.offer_bed(self.store, load, admission_day, by, StepView.of)
+        return await changes.offer_bed(
+            self.one.store, self._load(), admission_day, _actor(caller), StepView.of
         )
 
     async def book(self, caller: Caller, slot_id: str) -> StepView:
         """Book a consult slot, one that the caller has to do with too."""
-        await reached_slot(self.store, caller, slot_id)
-        load, by = self._load(caller), _actor(caller)
-        return tagged(self.response, await changes.book_consult(self.store, load, slot_id, by, StepView.of))
+        await reached(self.one.store, caller, Slot, slot_id)
+        return await changes.book_consult(self.one.store, self._load(), slot_id, _actor(caller), StepView.of)
 
     async def reschedule(self, caller: Caller, slot_id: str) -> StepView:
         """Move to another slot."""
-        await reached_slot(self.store, caller, slot_id)
-        load, by = self._load(caller), _actor(caller)
-        return tagged(self.response, await changes.reschedule(self.store, load, slot_id, by, StepView.of))
+        await reached(self.one.store, caller, Slot, slot_id)
+        return await changes.reschedule(self.one.store, self._load(), slot_id, _actor(caller), StepView.of)
 
     async def consult(self, caller: Caller, opinion: str | None) -> StepView:
         """The consult took place."""
-        load, by = self._load(caller, opened=opinion is not None), _actor(caller)
-        return tagged(self.response, await changes.consult(self.store, load, opinion, by, StepView.of))
+        load = self._load(opened=opinion is not None)
+        return await changes.consult(self.one.store, load, opinion, _actor(caller), StepView.of)
 
-    def _load(self, caller: Caller, opened: bool = False) -> Callable[[], Awaitable[Referral]]:
+    def _load(self, opened: bool = False) -> Callable[[], Awaitable[Referral]]:
         async def load() -> Referral:
-            referral = await reached(self.store, caller, self.referral_id, self.if_match)
+            referral = await self.one.load(Referral, self.referral_id)
             if opened:
-                await self.store.unseal(referral)
+                await self.one.store.unseal(referral)
             return referral
 
         return load
@@ -80,10 +72,8 @@ def _actor(caller: Caller) -> Actor:
     return Actor.of(caller, PATIENT)
 
 
-async def _handling(
-    referral_id: str, store: StoreDep, response: Response, if_match: IfMatch = None
-) -> Handling:
-    return Handling(referral_id, store, response, if_match)
+async def _handling(referral_id: str, change: Change) -> Handling:
+    return Handling(referral_id, change)
 
 
 At = Annotated[Handling, Depends(_handling)]

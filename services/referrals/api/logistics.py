@@ -1,22 +1,28 @@
 """What the coordinator does: triage, call, arrange, let rest. Nothing clinical is shown."""
 
-from fastapi import Response
+from typing import Annotated
 
 from services.referrals import queries
 from services.referrals.domain.reading import View
-from services.referrals.domain.states import COORDINATOR, ReferralState, Urgency
+from services.referrals.domain.referral import QUEUE_ORDER, Referral
+from services.referrals.domain.states import COORDINATOR, Urgency
 from services.referrals.opening import open_record
+from shared.http.change import reached
+from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.reach import OwnDepartment
 from shared.http.routes import Body, Router
-from shared.http.views import GivenDay, GivenId, tagged
+from shared.http.views import GivenDay, GivenId
 
 from .asking import Reasoned
-from .callers import Concerned, Coordinator, Staff, reached
+from .callers import Concerned, Coordinator, Staff
 from .handling import At
-from .views import Limit, LogisticsView, StepView
+from .views import LogisticsView, StepView
 
 router = Router(tags=["logistics"])
+Waiting = Annotated[
+    Listing[Referral], listed(Referral, open_to="全市 / the coordinator's work is that of all counties")
+]
 
 
 class Triage(Body):
@@ -39,23 +45,16 @@ class Booking(Body):
 
 @router.get("/queues/coordinator", summary="协调员工作队列 / The coordinator's work, in triage order")
 async def coordinator_queue(
-    caller: Coordinator,
-    store: StoreDep,
-    department: OwnDepartment | None = None,
-    state: ReferralState | None = None,
-    limit: Limit = 100,
-) -> list[StepView]:
-    found = await queries.queue_of(store, COORDINATOR, department, state, limit)
-    return [StepView.of(referral) for referral in found]
+    _: Coordinator, page: Waiting, department: OwnDepartment | None = None
+) -> Page[StepView]:
+    return await page(queries.queue_of(COORDINATOR, department), QUEUE_ORDER, StepView.of)
 
 
 @router.get("/referrals/{referral_id}/logistics", summary="联系与安排 / Whom to call, what is arranged")
-async def logistics(
-    referral_id: str, caller: Coordinator, store: StoreDep, response: Response
-) -> LogisticsView:
-    referral = await reached(store, caller, referral_id)
+async def logistics(referral_id: str, caller: Coordinator, store: StoreDep) -> LogisticsView:
+    referral = await reached(store, caller, Referral, referral_id)
     slot = await open_record(store, caller, referral, View.LOGISTICS)
-    return tagged(response, LogisticsView.opened(referral, slot))
+    return LogisticsView.opened(referral, slot)
 
 
 @router.post("/referrals/{referral_id}/triage", summary="分诊 / Pass it on to the department")

@@ -1,9 +1,8 @@
 """What callers get to see. Commands answer with nothing personal: their answers are kept with their keys."""
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from fastapi import Query
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
@@ -15,7 +14,7 @@ from services.referrals.domain.states import ReferralState, Urgency
 from shared.city.days import local_day
 from shared.city.departments import Department
 from shared.city.divisions import county_of, division
-from shared.http.views import DocumentView
+from shared.http.views import DocumentView, StateView
 from shared.model.clock import now
 from shared.model.roles import Role
 from shared.model.text import Lines
@@ -30,11 +29,10 @@ def a_county(code: str) -> str:
 
 Clinical = Annotated[str, Lines(4000)]
 """Free text about somebody's health: sealed, and shown to the department and the patient only."""
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-class StepView(DocumentView):
-    """Where a referral stands. `queue`: whose turn it is; `legal`: the moves possible now."""
+class StepView(StateView):
+    """Where a referral stands."""
 
     department: Department
     department_name: str
@@ -45,27 +43,20 @@ class StepView(DocumentView):
     waiting_days: int
     """Since the request, until a first place was found."""
     state: ReferralState
-    queue: str | None
-    legal: list[str]
     offer: BedOffer | None
     slot_id: str | None
     deadline: datetime | None
 
     @classmethod
-    def of(cls, referral: Referral) -> "StepView":
-        return cls(**_step(referral))
-
-
-def _step(referral: Referral) -> dict[str, Any]:
-    same = ("id", "version", "department", "division", "urgency", "delayed_since", "requested_at", "state")
-    until = local_day(referral.placed_at or now())
-    return {name: getattr(referral, name) for name in (*same, "offer", "deadline")} | {
-        "department_name": DEPARTMENTS[referral.department].name,
-        "waiting_days": (until - local_day(referral.requested_at)).days,
-        "queue": referral.queue,
-        "legal": referral.legal,
-        "slot_id": referral.slot_id or None,
-    }
+    def of(cls, document: Referral, **more: Any) -> Self:
+        until = local_day(document.placed_at or now())
+        return super().of(
+            document,
+            department_name=DEPARTMENTS[document.department].name,
+            waiting_days=(until - local_day(document.requested_at)).days,
+            slot_id=document.slot_id or None,
+            **more,
+        )
 
 
 class Place(BaseModel):
@@ -91,9 +82,8 @@ class LogisticsView(StepView):
     history: list[Transition]
 
     @classmethod
-    def opened(cls, referral: Referral, slot: Slot | None) -> "LogisticsView":
-        same = {name: getattr(referral, name) for name in ("name", "phone", "claimed", "history")}
-        return cls(**_step(referral), **same, consult=_place(slot))
+    def opened(cls, referral: Referral, slot: Slot | None) -> Self:
+        return cls.of(referral, consult=_place(slot))
 
 
 class ClinicalView(StepView):
@@ -106,9 +96,8 @@ class ClinicalView(StepView):
     history: list[Transition]
 
     @classmethod
-    def opened(cls, referral: Referral, slot: Slot | None) -> "ClinicalView":
-        clinical = {"name": referral.name, "summary": referral.summary, "opinion": referral.opinion}
-        return cls(**_step(referral), **clinical, consult=_place(slot), history=referral.history)
+    def opened(cls, referral: Referral, slot: Slot | None) -> Self:
+        return cls.of(referral, consult=_place(slot))
 
 
 class ReadingView(BaseModel):
@@ -144,32 +133,22 @@ class PatientView(StepView):
     readings: list[ReadingView]
 
     @classmethod
-    def opened(cls, referral: Referral, slot: Slot | None, readings: list[ReadingView]) -> "PatientView":
-        names = ("patient", "name", "phone", "summary", "opinion", "consent", "history")
-        own = {name: getattr(referral, name) for name in names}
-        return cls(**_step(referral), **own, consult=_place(slot), readings=readings)
+    def opened(cls, referral: Referral, slot: Slot | None, readings: list[ReadingView]) -> Self:
+        return cls.of(referral, consult=_place(slot), readings=readings)
 
 
-class SlotView(DocumentView):
+class SlotView(StateView):
     """A consult slot. Who booked it is said by the referral's id only."""
 
     department: Department
     starts_at: datetime
     minutes: int
     state: SlotState
-    queue: str | None
-    legal: list[str]
     referral_id: str | None
 
     @classmethod
-    def of(cls, slot: Slot) -> "SlotView":
-        same = ("id", "version", "department", "starts_at", "minutes", "state")
-        return cls(
-            **{name: getattr(slot, name) for name in same},
-            queue=slot.queue,
-            legal=slot.legal,
-            referral_id=slot.referral_id or None,
-        )
+    def of(cls, document: Slot, **more: Any) -> Self:
+        return super().of(document, referral_id=document.referral_id or None, **more)
 
 
 class GrantView(DocumentView):
@@ -184,17 +163,9 @@ class GrantView(DocumentView):
     state: GrantState
     overdue: bool
 
-    @classmethod
-    def of(cls, grant: Grant) -> "GrantView":
-        return cls(**grant.model_dump(include=set(cls.model_fields)))
-
 
 class ReasonedGrantView(GrantView):
     """An emergency with its reason: for the review."""
 
     reason: str | None
     history: list[Transition]
-
-    @classmethod
-    def of(cls, grant: Grant) -> "ReasonedGrantView":
-        return cls(**grant.model_dump(include=set(cls.model_fields)))

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from shared.city.days import local_day
 from shared.city.departments import Department
 from shared.contracts import referrals as events
-from shared.model.documents import Document, Index
+from shared.model.documents import Document, Index, Publishes
 from shared.model.personal import Personal, PersonId
 from shared.model.problems import Problem
 from shared.model.roles import Role
@@ -103,6 +103,11 @@ class Grant(Stateful):
     collection: ClassVar[str] = "grants"
     flow: ClassVar[Workflow] = REVIEW
     person_field: ClassVar[str | None] = "patient"
+    publishes: ClassVar[Publishes] = {
+        events.RecordBreakGlass: ("day",),
+        events.BreakGlassReviewed: ("day",),
+        events.BreakGlassOverdue: ("day",),
+    }
     indexes: ClassVar[Sequence[Index]] = (
         Index("readers", [("referral_id", 1), ("by", 1), ("until", -1)]),
         Index(
@@ -150,7 +155,7 @@ class Grant(Stateful):
             until=now + GRANTED,
             deadline=now + REVIEW_WITHIN,
         )
-        grant.record(events.RecordBreakGlass(**grant._facts(now)))
+        grant.record(events.RecordBreakGlass.of(grant, day=local_day(now)))
         return grant
 
     def holds(self, now: datetime) -> bool:
@@ -164,13 +169,9 @@ class Grant(Stateful):
             raise OwnReview()
         self.move("justify" if justified else "object", now, by=by)
         self.deadline = None
-        self.record(events.BreakGlassReviewed(state=self.state, **self._facts(now)))
+        self.record(events.BreakGlassReviewed.of(self, day=local_day(now)))
 
     def fall_due(self, now: datetime) -> None:
         """Nobody reviewed it in time: say so once."""
         self.deadline, self.overdue = None, True
-        self.record(events.BreakGlassOverdue(**self._facts(now)))
-
-    def _facts(self, now: datetime) -> dict[str, Any]:
-        same = ("referral_id", "patient", "department", "division")
-        return {name: getattr(self, name) for name in same} | {"grant_id": self.id, "day": local_day(now)}
+        self.record(events.BreakGlassOverdue.of(self, day=local_day(now)))

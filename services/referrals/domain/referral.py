@@ -10,10 +10,11 @@ from shared.city.days import day_bounds, local_day
 from shared.city.departments import Department
 from shared.contracts import referrals as events
 from shared.model.claims import AlreadyClaimed
-from shared.model.documents import Day, Index
+from shared.model.documents import Day, Index, Publishes
+from shared.model.events import EventClass
 from shared.model.personal import Personal, PersonId
 from shared.model.problems import Erased, InvalidRequest, Problem
-from shared.model.roles import Role
+from shared.model.roles import Caller, Role
 from shared.model.stateful import Stateful
 from shared.model.workflow import Actor, Transition, Workflow
 
@@ -68,6 +69,16 @@ class Referral(Stateful):
 
     collection: ClassVar[str] = "referrals"
     person_field: ClassVar[str | None] = "patient"
+    held_by = ("patient", "patient_key")
+    publishes: ClassVar[Publishes] = dict.fromkeys(events.STEPS, ("was", "day")) | {
+        events.ReferralRequested: ("account", "day"),
+        events.ReferralBedOffered: ("was", "day", "waited_days", "expires_at"),
+        events.ReferralOfferConfirmed: ("was", "day", "expires_at"),
+        events.ReferralConsultBooked: ("was", "day", "waited_days", "starts_at"),
+        events.ReferralConsultRescheduled: ("was", "day", "starts_at"),
+        events.PatientClaimed: ("account", "day"),
+        events.PatientErased: ("day",),
+    }
     flow: ClassVar[Workflow] = REFERRAL
     indexes: ClassVar[Sequence[Index]] = (
         Index("queue", [("department", 1), ("state", 1), *QUEUE_ORDER]),
@@ -121,7 +132,7 @@ class Referral(Stateful):
         referral = cls(consent=consent, requested_at=now, **given)
         if not FIRST_DELAY <= referral.delayed_since <= local_day(now):
             raise _invalid("delayed_since", "须为2019-12-01至今天 / must be from 2019-12-01 to today")
-        referral.record(events.ReferralRequested(account=account, **referral._facts(None, now)))
+        referral.record(events.ReferralRequested.of(referral, account=account, day=local_day(now)))
         return referral
 
     @property
@@ -147,8 +158,7 @@ class Referral(Stateful):
             move=CLAIMED, source=self.state, target=self.state, at=now, by=HERSELF.id, role=HERSELF.role
         )
         self.history = [*self.history, step]
-        who = {"referral_id": self.id, "patient": self.patient, "division": self.division}
-        self.record(events.PatientClaimed(account=account, day=local_day(now), **who))
+        self.record(events.PatientClaimed.of(self, account=account, day=local_day(now)))
 
     def triage(self, urgency: Urgency, now: datetime, by: Actor) -> None:
         """It is complete: pass it on to the department. Raises IllegalMove."""
@@ -294,10 +304,13 @@ class Referral(Stateful):
         elif "fail" in legal:
             self.fail(Why.CONSENT_WITHDRAWN, now, by)
         self.patient_key = ""
-        who = {"referral_id": self.id, "patient": self.patient, "department": self.department}
-        self.record(events.PatientErased(division=self.division, day=local_day(now), **who))
+        self.record(events.PatientErased.of(self, day=local_day(now)))
 
     # ── whose it is ──────────────────────────────────────────────────────────────────────────────
+
+    def concerns(self, caller: Caller) -> bool:
+        """The coordinator has to do with all of them, a department from when it knows of it."""
+        return super().concerns(caller) and (caller.role is not Role.CLINICIAN or self.passed_on)
 
     @property
     def passed_on(self) -> bool:
@@ -318,7 +331,7 @@ class Referral(Stateful):
 
     def _step(
         self,
-        event: type[events.Step],
+        event: EventClass,
         move: str,
         now: datetime,
         by: Actor,
@@ -328,18 +341,7 @@ class Referral(Stateful):
         was = self.state
         self.move(move, now, by=by, why=why)
         self.open = not self.ended
-        self.record(event(**self._facts(was, now), **facts))  # type: ignore[arg-type]  # each is an Event
-
-    def _facts(self, was: ReferralState | None, now: datetime) -> dict[str, Any]:
-        return {
-            "division": self.division,
-            "referral_id": self.id,
-            "patient": self.patient,
-            "department": self.department,
-            "was": was,
-            "state": self.state,
-            "day": local_day(now),
-        }
+        self.record(event.of(self, was=was, day=local_day(now), **facts))
 
     def _waited(self, now: datetime) -> int | None:
         """Days from the request to the first place; None when she had one before."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from shared.city.departments import Department
 from shared.contracts.referrals import SlotMoved
-from shared.model.documents import Index
+from shared.model.documents import Index, Publishes
 from shared.model.problems import InvalidRequest, Problem
 from shared.model.stateful import Stateful
 from shared.model.workflow import Actor, Move, Workflow
@@ -69,6 +69,7 @@ class Slot(Stateful):
 
     collection: ClassVar[str] = "slots"
     flow: ClassVar[Workflow] = SLOT
+    publishes: ClassVar[Publishes] = {SlotMoved: ("was",)}
     indexes: ClassVar[Sequence[Index]] = (
         Index("bookings", [("referral_id", 1)], unique=True, where={"referral_id": {"$gt": ""}}),
         Index("times", [("department", 1), ("state", 1), ("starts_at", 1)]),
@@ -138,5 +139,4 @@ class Slot(Stateful):
         self._told(was)
 
     def _told(self, was: SlotState | None) -> None:
-        facts = {"slot_id": self.id, "department": self.department, "starts_at": self.starts_at}
-        self.record(SlotMoved(was=was, state=self.state, **facts))
+        self.record(SlotMoved.of(self, was=was))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from shared.city.departments import Department
 from shared.contracts.referrals import BedsChanged
-from shared.model.documents import Document
+from shared.model.documents import Document, Publishes
 from shared.model.problems import Problem
 
 MOST_BEDS = 200
@@ -25,6 +25,7 @@ class Ward(Document):
     """
 
     collection: ClassVar[str] = "wards"
+    publishes: ClassVar[Publishes] = {BedsChanged: ()}
 
     beds: int = 0
 
@@ -36,7 +37,7 @@ class Ward(Document):
     def keep(self, beds: int) -> None:
         """Have so many beds. Those that are taken beyond it stay so until they are given back."""
         self.beds = beds
-        self.record(BedsChanged(department=self.department, beds=beds))
+        self.record(BedsChanged.of(self))
 
     def free_bed(self, taken: Collection[int]) -> int:
         """The lowest bed that nobody has. Raises NoBedFree."""

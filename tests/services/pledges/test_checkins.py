@@ -62,7 +62,7 @@ async def test_a_household_checks_in_once_a_day(town: Town) -> None:
     again = await town.post(path)
     assert problem(again) == "done-today"
     assert datetime.fromisoformat(again.json()["next_at"]) == day_bounds(local_day(now()))[1]
-    assert [day["streak"] for day in await town.get(path)] == [1]
+    assert [day["streak"] for day in await town.listed(path)] == [1]
 
 
 async def test_the_id_of_a_pledge_proves_nothing(town: Town) -> None:
@@ -87,7 +87,7 @@ async def test_the_id_of_a_pledge_proves_nothing(town: Town) -> None:
     phone = f"+86{town.forms[pledge['id']]['phone']}"
     account = town.issuer.bearer(Role.RESIDENT, None, phone=phone)
     assert (await town.http.post(path, headers=account)).status_code == 201
-    assert [day["streak"] for day in (await town.http.get(path, headers=KEPT)).json()] == [1]
+    assert [day["streak"] for day in (await town.http.get(path, headers=KEPT)).json()["items"]] == [1]
 
 
 async def test_a_household_that_lost_its_key_is_known_by_its_phone_only(town: Town) -> None:

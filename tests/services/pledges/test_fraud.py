@@ -56,12 +56,12 @@ async def test_an_officer_who_is_responsible_signs_without_limits_for_a_phone_on
     path = f"/campaigns/{campaign}/pledges"
     entry = {"phone": phone, "kind": "allow", "reason": "community-worker"}
     listed = await town.done("/listed-phones", entry)
-    assert phone not in repr(await town.get("/listed-phones"))
+    assert phone not in repr(await town.listed("/listed-phones"))
     with moved(until_next(timedelta(minutes=10))):
         for n in range(7):
             await town.sign(campaign, phone=phone, name=a_name(n))
         await town.done(f"/listed-phones/{listed['id']}/revoke")
-        assert await town.get("/listed-phones") == []
+        assert await town.listed("/listed-phones") == []
         sent = [(await town.post(path, a_form(phone=phone))).status_code for _ in range(6)]
         assert sent == [201] * 5 + [429]
 
@@ -77,12 +77,12 @@ async def test_a_blocked_phone_is_counted_by_the_reviewer_only(town: Town) -> No
     campaign = await town.campaign()
     pledge = await held_pledge(town, campaign, "13555555555")
     assert (pledge["state"], pledge["queue"], pledge["serial"]) == ("verified", "reviewer", None)
-    [waiting] = await town.get("/reviews", campaign_id=campaign)
+    [waiting] = await town.listed("/reviews", campaign_id=campaign)
     assert (waiting["id"], waiting["held"]) == (pledge["id"], ["block-list"])
     assert len(await town.events(PledgeHeld.type, pledge["id"])) == 1
     counted = await town.done(f"/reviews/{pledge['id']}/count")
     assert (counted["state"], counted["serial"]) == ("counted", 1)
-    assert await town.get("/reviews", campaign_id=campaign) == []
+    assert await town.listed("/reviews", campaign_id=campaign) == []
     record = await town.get(f"/reviews/{pledge['id']}")
     assert [(step["move"], step["by"]) for step in record["history"]] == [
         ("verify", "signer"),
@@ -255,7 +255,7 @@ async def test_what_comes_under_its_condition_is_held_until_it_is_lifted(town: T
     assert (job["queue"], job["legal"]) == ("reviewer", ["lift"])
     held = await town.sign(campaign, phone=phone, name="王二")
     assert (await town.verify(held["id"])).json()["state"] == "verified"
-    [waiting] = await town.get("/reviews", campaign_id=campaign)
+    [waiting] = await town.listed("/reviews", campaign_id=campaign)
     assert (waiting["id"], waiting["held"]) == (held["id"], ["invalidation"])
     assert (await town.counted(campaign))["serial"] == 2  # another phone
     hers = town.issuer.bearer(Role.RESIDENT, None, phone=f"+86{phone}")

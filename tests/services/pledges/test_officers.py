@@ -52,7 +52,7 @@ async def test_a_review_is_unknown_to_another_countys_officer(town: Town, record
         assert (answer.status_code, problem(answer)) == (404, "not-found"), to
     for headers, found in ((of_another(town), []), (of_county(town), [records["pledge"]])):
         queue = await town.http.get("/pledges/reviews", headers=headers)
-        assert [record["id"] for record in queue.json()] == found
+        assert [record["id"] for record in queue.json()["items"]] == found
     counted = await town.http.post(f"/pledges{path}/count", headers=of_county(town))
     assert (counted.status_code, counted.json()["state"]) == (200, "counted")
 
@@ -68,7 +68,7 @@ async def test_a_bulk_invalidation_stays_within_the_division(town: Town, records
         assert (answer.status_code, problem(answer)) == (403, "forbidden")
     for headers, found in ((of_another(town), []), (of_county(town), [records["job"]])):
         jobs = await town.http.get("/pledges/invalidations", headers=headers)
-        assert [job["id"] for job in jobs.json()] == found
+        assert [job["id"] for job in jobs.json()["items"]] == found
     assert (await town.http.post(f"{path}/start", headers=of_county(town))).status_code == 200
 
 

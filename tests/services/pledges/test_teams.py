@@ -81,7 +81,7 @@ async def test_preachers_talk_and_supervisors_observe(town: Town) -> None:
 
 async def test_members_are_listed_with_masked_names_and_join_once(town: Town) -> None:
     team, _, _ = await a_team(town)
-    members = await town.get(f"/teams/{team}/members")
+    members = await town.listed(f"/teams/{team}/members")
     assert [(member["name"], member["role"]) for member in members] == [
         ("李**", "preacher"),
         ("李**", "supervisor"),

@@ -84,6 +84,10 @@ class Desk:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def listed(self, who: Who | str, path: str, **query: Any) -> list[Any]:
+        """The first page of a list."""
+        return list((await self.seen(who, path, **query))["items"])
+
     async def post(self, who: Who | str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         given = headers | self.headers(who)
         return await self.http.post(f"/referrals{path}", json=body, headers=given)

@@ -108,7 +108,7 @@ PATHS: dict[str, tuple[tuple[Who, str, Any], ...]] = {
 
 async def test_a_department_knows_nothing_of_a_referral_before_it_is_passed_on(desk: Desk) -> None:
     referral = await desk.asked()
-    assert await desk.seen(Who.BREAST, "/queues/department") == []
+    assert await desk.listed(Who.BREAST, "/queues/department") == []
     for path in ("clinical", "fhir"):
         assert (await desk.get(Who.BREAST, f"/referrals/{referral}/{path}")).status_code == 404
     for who, command, body in (
@@ -164,7 +164,7 @@ async def test_a_reader_breaks_the_glass_of_a_record_once_while_that_holds_howev
     assert {problem(answer) for answer in answers if answer.status_code == 409} == {"not-needed"}
     [grant] = [answer.json() for answer in answers if answer.status_code == 201]
     assert (grant["by"], grant["role"]) == (Who.THYROID, "clinician")
-    [waiting] = await desk.seen(Who.DATA_OFFICER, "/emergencies")
+    [waiting] = await desk.listed(Who.DATA_OFFICER, "/emergencies")
     assert waiting["id"] == grant["id"]
     with moved(timedelta(minutes=61)):
         assert (await desk.post(Who.THYROID, path, REASON)).status_code == 201

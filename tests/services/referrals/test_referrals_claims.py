@@ -37,7 +37,7 @@ async def bring(desk: Desk, who: str, code: str) -> httpx.Response:
 
 async def test_with_the_code_it_is_hers_and_before_it_was_nobodys(desk: Desk) -> None:
     referral = await desk.asked(Who.COORDINATOR)
-    assert await desk.seen(HER, "/referrals") == []
+    assert await desk.listed(HER, "/referrals") == []
     claim = await started(desk, referral)
     assert (claim["state"], claim["queue"], claim["legal"]) == ("open", "claimant", ["confirm", "lapse"])
     assert not (await desk.seen(Who.COORDINATOR, f"/referrals/{referral}/logistics"))["claimed"]
@@ -46,7 +46,7 @@ async def test_with_the_code_it_is_hers_and_before_it_was_nobodys(desk: Desk) ->
 
     view = await desk.done(HER, "/claims/confirm", {"code": f" {code.lower().replace('-', ' ')} "})
     assert (view["id"], view["state"]) == (referral, "requested")
-    assert [found["id"] for found in await desk.seen(HER, "/referrals")] == [referral]
+    assert [found["id"] for found in await desk.listed(HER, "/referrals")] == [referral]
     mine = await desk.seen(HER, f"/referrals/{referral}")
     assert (mine["name"], mine["summary"]) == (NAME, SUMMARY)
     [step] = mine["history"]
@@ -70,7 +70,7 @@ async def test_two_who_bring_one_code_at_the_same_instant_do_not_both_get_it(des
     code = await code_of(desk, (await started(desk, referral))["id"])
     answers = await asyncio.gather(bring(desk, HER, code), bring(desk, ANOTHER, code))
     assert sorted(answer.is_success for answer in answers) == [False, True]
-    found = [len(await desk.seen(who, "/referrals")) for who in (HER, ANOTHER)]
+    found = [len(await desk.listed(who, "/referrals")) for who in (HER, ANOTHER)]
     assert found == [int(answer.is_success) for answer in answers]
 
 
@@ -131,7 +131,7 @@ async def test_what_belongs_to_an_account_or_to_nobody_is_not_claimed(desk: Desk
     gone = await desk.post(Who.COORDINATOR, f"/referrals/{erased}/claim")
     assert (gone.status_code, problem(gone)) == (410, "erased")
     assert (await bring(desk, HER, code)).status_code == 410
-    assert await desk.seen(HER, "/referrals") == []
+    assert await desk.listed(HER, "/referrals") == []
     nobody = await desk.post(Who.COORDINATOR, "/referrals/nothing/claim")
     assert (nobody.status_code, problem(nobody)) == (404, "not-found")
     for who in (HER, Who.BREAST):
@@ -146,7 +146,7 @@ async def test_what_she_has_asked_for_herself_is_not_asked_twice_by_a_claim(desk
     assert (refused.status_code, problem(refused)) == (409, "already-exists")
     await desk.done(HER, f"/referrals/{own}/cancel", {"why": "patient-asked"})
     assert (await bring(desk, HER, code)).is_success  # the code was not used up
-    assert {found["id"] for found in await desk.seen(HER, "/referrals")} == {own, written}
+    assert {found["id"] for found in await desk.listed(HER, "/referrals")} == {own, written}
 
 
 async def test_who_started_a_claim_does_not_bring_its_code(desk: Desk) -> None:

@@ -187,9 +187,9 @@ async def test_the_queue_stands_urgent_first_then_by_the_longest_delay(desk: Des
         await desk.accepted(urgency, f"p{number}", delayed_since=since)
         for number, (urgency, since) in enumerate(facts)
     ]
-    queue = await desk.seen(Who.BREAST, "/queues/department", state="accepted")
+    queue = await desk.listed(Who.BREAST, "/queues/department", state="accepted")
     assert [item["id"] for item in queue] == [ids[2], ids[1], ids[3], ids[0]]
-    assert await desk.seen(Who.THYROID, "/queues/department") == []
+    assert await desk.listed(Who.THYROID, "/queues/department") == []
 
 
 async def test_a_repeated_command_has_one_effect_and_one_answer(desk: Desk) -> None:

@@ -29,7 +29,7 @@ from referrals_desk import Who, in_days
 from referrals_replicas import Replicas
 
 from services.referrals import queries
-from services.referrals.domain.referral import Referral, queue_key
+from services.referrals.domain.referral import QUEUE_ORDER, Referral, queue_key
 from services.referrals.domain.slot import SLOT, Slot, SlotState
 from services.referrals.domain.states import COORDINATOR, DEPARTMENT, REFERRAL, ReferralState
 from services.referrals.domain.ward import Ward
@@ -211,7 +211,8 @@ class Channel(RuleBasedStateMachine):
     def every_open_referral_stands_in_one_queue_in_triage_order(self) -> None:
         standing = []
         for role in (COORDINATOR, DEPARTMENT):
-            queue = self.town.run(queries.queue_of(self.store, role, None, None, 1000))
+            where = queries.queue_of(role, None)
+            queue = self.town.run(self.store.select(Referral, where, sort=QUEUE_ORDER, limit=1000))
             assert queue == sorted(queue, key=queue_key)
             standing += [referral.id for referral in queue]
         open_ = [r.id for r in self.town.run(self.referrals()) if r.state not in REFERRAL.terminal]

@@ -54,4 +54,4 @@ async def test_two_referrals_erased_with_one_key_are_both_forgotten(desk: Desk) 
     answer = await desk.post(Who.PATIENT, "/me/erase", **{"Idempotency-Key": "erase-all"})
     assert [proof["records"]["referrals"] for proof in answer.json()] == [1, 1]
     assert [await desk.state(referral) for referral in referrals] == ["cancelled", "cancelled"]
-    assert await desk.seen(Who.PATIENT, "/referrals") == []
+    assert await desk.listed(Who.PATIENT, "/referrals") == []

@@ -62,7 +62,7 @@ async def test_the_patient_sees_both_and_who_read_it(desk: Desk) -> None:
         (Who.BREAST, "clinical", "breast"),
         (Who.COORDINATOR, "logistics", None),
     ]
-    assert [own["id"] for own in await desk.seen(Who.PATIENT, "/referrals")] == [referral]
+    assert [own["id"] for own in await desk.listed(Who.PATIENT, "/referrals")] == [referral]
 
 
 @pytest.mark.parametrize("who", [Who.NEIGHBOUR, Who.THYROID])
@@ -81,7 +81,7 @@ async def test_nobody_else_learns_that_there_is_a_record(desk: Desk, who: Who) -
         assert (await desk.post(who, f"/referrals/{referral}/{command}", body)).status_code == 404
     assert await desk.state(referral) == "bed_offered"
     assert await readings(desk, referral) == [("patient", "patient")]
-    assert await desk.seen(Who.NEIGHBOUR, "/referrals") == []
+    assert await desk.listed(Who.NEIGHBOUR, "/referrals") == []
 
 
 async def test_queues_and_answers_to_commands_name_nobody(desk: Desk) -> None:
@@ -107,7 +107,7 @@ async def test_a_clinician_changes_beds_of_the_own_department_only(desk: Desk) -
 
 async def test_a_coordinator_asks_for_a_patient_without_an_account(desk: Desk) -> None:
     referral = await desk.asked(Who.COORDINATOR)
-    assert await desk.seen(Who.PATIENT, "/referrals") == []
+    assert await desk.listed(Who.PATIENT, "/referrals") == []
     view = await desk.seen(Who.COORDINATOR, f"/referrals/{referral}/logistics")
     assert view["name"] == NAME
 
@@ -170,13 +170,13 @@ async def test_in_an_emergency_the_glass_is_broken_for_an_hour_and_reviewed(desk
     with moved(timedelta(minutes=61)):
         assert (await desk.get(Who.THYROID, f"/referrals/{referral}/clinical")).status_code == 404
 
-    [waiting] = await desk.seen(Who.DATA_OFFICER, "/emergencies")
+    [waiting] = await desk.listed(Who.DATA_OFFICER, "/emergencies")
     assert (waiting["id"], waiting["by"], waiting["state"]) == (grant["id"], Who.THYROID, "open")
     assert (await desk.seen(Who.DATA_OFFICER, f"/emergencies/{grant['id']}"))["reason"] == REASON
     await desk.done(Who.DATA_OFFICER, f"/emergencies/{grant['id']}/review", {"justified": False})
     again = await desk.post(Who.DATA_OFFICER, f"/emergencies/{grant['id']}/review", {"justified": True})
     assert problem(again) == "illegal-move"
-    assert await desk.seen(Who.DATA_OFFICER, "/emergencies") == []
+    assert await desk.listed(Who.DATA_OFFICER, "/emergencies") == []
     assert await desk.told(grant["id"]) == ["record.break-glass", "record.break-glass-reviewed"]
 
     told = (await desk.seen(Who.PATIENT, f"/referrals/{referral}"))["readings"]
@@ -190,7 +190,7 @@ async def test_a_review_that_nobody_makes_is_told_once(desk: Desk) -> None:
         for _ in range(2):
             await desk.fall_due()
     assert (await desk.told(grant["id"])).count("record.break-glass-overdue") == 1
-    [waiting] = await desk.seen(Who.DATA_OFFICER, "/emergencies")
+    [waiting] = await desk.listed(Who.DATA_OFFICER, "/emergencies")
     assert waiting["overdue"]
 
 
