@@ -23,6 +23,7 @@ from shared.http.views import DocumentView, tagged
 from shared.model.clock import now
 from shared.model.documents import Document, Index, Most
 from shared.model.events import Event
+from shared.model.known import ByAccount
 from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists
 from shared.service import Service
@@ -61,6 +62,7 @@ for _event in (PaidIn, Frozen):
 class Account(Document):
     collection = "accounts"
     person_field = "owner"
+    known_by = (ByAccount("account_key"),)
     indexes = (
         Index("numbers", [("chain", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
         Index(
@@ -68,6 +70,7 @@ class Account(Document):
         ),
     )
     owner: str | None = None
+    account_key: str = ""
     phone: Personal[str] = None
     nickname: str | None = None
     balance: int = 0
@@ -91,6 +94,9 @@ class Account(Document):
     def pay_due(self, at: datetime) -> None:
         self.pay(self.due)
         self.due, self.due_at = 0, None
+
+    def forget(self, now: datetime) -> None:
+        self.account_key = ""
 
 
 class Statement(Document):

@@ -16,7 +16,6 @@ from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, 
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.states import PENDING
 from services.pledges.lookups import Lookups
-from services.pledges.persons import of_pledge
 from shared.city.days import local_day
 from shared.city.divisions import CommunityCode
 from shared.contracts.pledges import SignerRole
@@ -223,6 +222,5 @@ async def erase(
     if_match: IfMatch = None,
 ) -> PledgeView:
     pledge = await held_pledge(store, proof, pledge_id, if_match)
-    held = await of_pledge(store, pledge)
-    await erase_keys(store, held.person, held.counts)
+    await erase_keys(store, pledge)
     return tagged(response, await store.change(Pledge, pledge_id, lambda p: p.forget(now()), PledgeView.of))

@@ -120,6 +120,7 @@ async def join(
     team = await _own_team(store, team_id, caller)
     member = Member(
         team_id=team.id,
+        division=team.division,
         person=await store.vault.new_person(),
         phone_key=phone_key(store.vault.blind_index, body.phone),
         **body.model_dump(),

@@ -4,9 +4,11 @@ import base64
 from typing import ClassVar, Self
 
 from shared.model.documents import Document
+from shared.model.known import PartOf
 from shared.model.personal import Personal, PersonId
 
 from .checkin import CheckIn
+from .pledge import Pledge
 
 
 class Photo(Document):
@@ -14,6 +16,7 @@ class Photo(Document):
 
     collection: ClassVar[str] = "photos"
     person_field: ClassVar[str | None] = "signer"
+    part_of = PartOf(Pledge, "pledge_id")
 
     pledge_id: str
     signer: PersonId
