@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from jinguo.connection import Platform
 from jinguo.services import SERVICES
-from shared.http.persons import erase_again
 from shared.privacy.keyring import Keyring
 
 SETTLE = 2.0
@@ -34,8 +33,8 @@ async def apply_erasures(platform: Platform, persons: Iterable[str]) -> tuple[in
     known = sorted({*persons, *await platform.vault.erased()})
     deleted = await platform.vault.erase_again(known)
     marked = [
-        await erase_again(platform.stores[service.name], service.personal, known)
+        await service.persons.erase_again(platform.stores[service.name], known)
         for service in SERVICES
-        if service.personal
+        if service.persons
     ]
     return deleted, sum(marked)

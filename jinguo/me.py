@@ -24,7 +24,7 @@ class Me:
     def __init__(self, gateway: str, timeout: float) -> None:
         self._gateway = gateway
         self._timeout = timeout
-        self._services = [s.name for s in SERVICES if s.personal]
+        self._services = [s.name for s in SERVICES if s.persons]
 
     def routes(self) -> list[Route]:
         """GET: what is held. POST …/erase: everything is erased; what failed can be repeated."""

@@ -15,10 +15,9 @@ from shared.http.idempotency import IdempotentPosts
 from shared.http.identity import Identity
 from shared.http.middleware import BodyLimit
 from shared.http.pages import Pages
-from shared.http.persons import Erasure, PersonalData
+from shared.http.persons import Erasure, PersonalData, Persons
 from shared.http.reach import check_reach
 from shared.http.routes import Router
-from shared.http.work import Own
 from shared.model.documents import Document
 from shared.model.stateful import Stateful
 from shared.store.deadlines import Closing, Deadline
@@ -54,20 +53,20 @@ class Service:
     deadlines: Sequence[Deadline[Any] | Closing[Any, Any]] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
-    personal: PersonalData | None = None
-    """How it finds and marks what it holds about a person; None where it holds nothing. With it come the
-    routes by which a person reads and erases it."""
-    own: Own | None = None
-    """A resident's own records, for what waits for her; with the workflows comes `GET /work`."""
+    personal: PersonalData = field(default_factory=PersonalData)
+    """What it does with personal data beyond what its documents declare."""
     open_topic: str = ""
     """Why other city systems may read its events, field by field; empty: they may not."""
     pages: Pages | None = None
     """None: it shows people nothing but the documentation of its routes."""
 
     def __post_init__(self) -> None:
-        """Raises TypeError for a history without a workflow, and for a state that is to end by itself without
-        a deadline that ends it."""
+        """Raises TypeError for a history without a workflow, for a state that is to end by itself without
+        a deadline that ends it, and for a part of what is not there."""
         for model in self.documents:
+            if model.part_of and model.part_of.whole not in self.documents:
+                whole = model.part_of.whole.__name__
+                raise TypeError(f"{model.__name__} is part of {whole}, which {self.name} does not have")
             if "history" in model.model_fields and not issubclass(model, Stateful):
                 raise TypeError(f"{model.__name__} has a history, and does not name its flow")
         for model in self.stateful:
@@ -80,20 +79,27 @@ class Service:
         """Its documents that a workflow moves."""
         return [model for model in self.documents if issubclass(model, Stateful)]
 
+    @cached_property
+    def persons(self) -> Persons | None:
+        """What it holds about persons, as its documents declare it; None where that is nothing. With it come
+        the routes by which a person reads and erases it."""
+        found = any(model.known_by for model in self.documents)
+        return Persons(self.documents, self.personal) if found else None
+
     @property
     def stored(self) -> list[type[Document]]:
         """All documents of its database: its own, and those that come with what it declares."""
-        return [*self.documents, *([Erasure] if self.personal else [])]
+        return [*self.documents, *([Erasure] if self.persons else [])]
 
     @cached_property
     def routes(self) -> list[Router]:
         """All routers: its own, and those that come with what it declares."""
         found = [*self.routers]
-        if self.personal:
-            found.append(persons.router(self.personal))
+        if self.persons:
+            found.append(persons.router(self.persons))
         if self.stateful:
             due = {d.model: d.field for d in self.deadlines if isinstance(d, Deadline)}
-            found.append(work.router(self.stateful, due, self.own))
+            found.append(work.router(self.stateful, due))
         return found
 
     def app(self, store: Store, identity: Identity, allowances: Allowances) -> FastAPI:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from services.notifier.boards.declare import Board
 from services.notifier.domain.messages import Contact, contact_key
 from services.notifier.wording import Audience, Template, Text
+from shared.model.clock import now
 from shared.model.events import Event
 from shared.model.personal import PersonId
 
@@ -92,7 +93,7 @@ def belongs(event: type[Event], person: str) -> Reach:
 
 def forgotten(event: type[Event], person: str) -> Reach:
     """The person was erased."""
-    return Reach(event, person, lambda contact, *_: contact.forget())
+    return Reach(event, person, lambda contact, *_: contact.forget(now()))
 
 
 # ── an activity ──────────────────────────────────────────────────────────────────────────────────────

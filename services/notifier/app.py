@@ -7,7 +7,7 @@ from services.notifier.boards.routes import routes_of
 from services.notifier.consumers import messages
 from services.notifier.domain.messages import Contact, Message, Outgoing
 from services.notifier.pages import pages
-from services.notifier.persons import personal_data
+from services.notifier.persons import personal
 from shared.service import Service
 
 BOARDS = [activity.board for activity in ACTIVITIES]
@@ -18,6 +18,6 @@ service = Service(
     documents=[Message, Outgoing, Contact],
     consumers=[messages, *(board.consumer for board in BOARDS)],
     projections=[projection_of(board) for board in BOARDS],
-    personal=personal_data,
+    personal=personal,
     pages=pages,
 )

@@ -20,7 +20,6 @@ from .domain.states import PENDING
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
 from .pages import pages
-from .persons import own_pledges, personal_data
 
 routes = (
     signings,
@@ -51,8 +50,6 @@ service = Service(
     ],
     counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
     projections=[Projection("chains", "pledges", queries.chains_shown)],
-    personal=personal_data,
-    own=own_pledges,
     open_topic="姓名、电话、门牌均已加密，其余本已公开 / who pledged is sealed, the rest is public anyway",
     pages=pages,
 )

@@ -11,7 +11,7 @@ from .domain.reading import Grant, Reading
 from .domain.referral import Referral
 from .domain.slot import Slot
 from .domain.ward import Ward
-from .persons import personal_data
+from .persons import personal
 
 routes = (asking, claims, logistics, clinical, exporting, capacity, emergencies)
 service = Service(
@@ -26,5 +26,5 @@ service = Service(
         Deadline(PatientClaim, "deadline", PatientClaim.lapse),
     ],
     counts={"referrals": queries.dashboard_counts},
-    personal=personal_data,
+    personal=personal,
 )

@@ -7,10 +7,12 @@ coordinator wrote down for who spoke by phone becomes hers by a claim.
 from shared.http.access import Caller
 from shared.store.store import Store
 
+from .domain.referral import BY_ACCOUNT
+
 
 def account_key(store: Store, caller: Caller) -> str:
     """What a patient is known by: her account, whose id is personal."""
-    return store.vault.blind_index(f"patient|{caller.id}")
+    return BY_ACCOUNT.key(store.vault.blind_index, caller)
 
 
 def phone_key(store: Store, phone: str) -> str:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from shared.http.access import Caller, Role
 from shared.http.acting import ACTING, Forbidden
 from shared.http.parameters import IfMatch, StoreDep
+from shared.http.proofs import proven_since
 from shared.model.documents import Document
 from shared.model.problems import NotFound, Problem
 from shared.store.attempts import repeated
@@ -41,20 +42,12 @@ async def reached(
 
 def check_reached(store: Store, caller: Caller, document: Document) -> None:
     """Raises NotFound for a document that is not the caller's to know of; Forbidden for a public one."""
-    if caller.role is Role.RESIDENT:
-        theirs = belongs_to(store, caller, document)
-    else:
-        theirs = document.concerns(caller)
-    if not theirs:
+    own = caller.role is Role.RESIDENT
+    blind, since = store.vault.blind_index, proven_since()
+    if not (document.reached_by(blind, caller, since) if own else document.concerns(caller)):
         if document.public:
             raise Forbidden(division=document.place)
         raise NotFound(kind=document.collection)
-
-
-def belongs_to(store: Store, caller: Caller, document: Document) -> bool:
-    """Whether a resident's account is the one that a document is known by."""
-    namespace, field = document.held_by or ("", "")
-    return bool(field) and getattr(document, field) == store.vault.blind_index(f"{namespace}|{caller.id}")
 
 
 class Changing:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.model.clock import now
+from shared.model.known import ACCOUNT
 from shared.model.problems import Problem
 from shared.model.roles import Account
 
@@ -40,4 +41,4 @@ def proven_since() -> datetime:
 
 def account_key(blind: Callable[[str], str], caller: Account) -> str:
     """What services know an account by among each other; its id is personal. `blind`: the vault's index."""
-    return blind(f"account|{caller.id}")
+    return blind(f"{ACCOUNT}|{caller.id}")

@@ -1,7 +1,7 @@
 """`GET /<service>/work`: everything whose turn is the caller's, oldest first. The workflows say it."""
 
 import heapq
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from shared.city.divisions import CITY, division_range
 from shared.http.access import Caller, Role, may
+from shared.http.belonging import belonging
 from shared.http.lists import After, Limit, Page, Place, beyond, cut, place_of
 from shared.http.parameters import StoreDep
 from shared.http.routes import Router
@@ -20,8 +21,6 @@ from shared.store.store import Store
 Worker = Annotated[Caller, may(*Role)]
 """Whoever may have a turn in anything: each is shown what is hers, in the role that she acts in."""
 SORT = (("since", 1), ("_id", 1))
-Own = Callable[[Store, Caller], Awaitable[Sequence[Stateful]]]
-"""What is a resident's own; there are few."""
 
 
 class WorkItem(BaseModel):
@@ -42,14 +41,14 @@ class WorkItem(BaseModel):
     overdue: bool
 
 
-def router(models: Sequence[type[Stateful]], due: Mapping[type[Stateful], str], own: Own | None) -> Router:
+def router(models: Sequence[type[Stateful]], due: Mapping[type[Stateful], str]) -> Router:
     """The route that every service with workflows has. `due`: by class, the field of its deadline."""
     routes = Router(tags=["work"])
 
     @routes.get("/work", summary="待办 / What waits for the caller, oldest first")
     async def work(caller: Worker, store: StoreDep, after: After = None, limit: Limit = 50) -> Page[WorkItem]:
         place = place_of(after, len(SORT))
-        found = await _waiting(store, models, own, caller, place, limit)
+        found = await _waiting(store, models, caller, place, limit)
         return cut(found, limit, _place, lambda item: _item(item, due.get(type(item))))
 
     return routes
@@ -58,14 +57,14 @@ def router(models: Sequence[type[Stateful]], due: Mapping[type[Stateful], str], 
 async def _waiting(
     store: Store,
     models: Sequence[type[Stateful]],
-    own: Own | None,
     caller: Caller,
     place: Place | None,
     limit: int,
 ) -> list[Stateful]:
     """The oldest that stand behind a place, and one more than fits."""
     if caller.role is Role.RESIDENT:
-        mine = await own(store, caller) if own else []
+        turns = [model for model in models if any(q.of_residents for q in model.flow.queues.values())]
+        mine = [item for model in turns for item in await belonging(store, model, caller)]
         hers = [item for item in mine if not item.ended and item.flow.queues[item.state].of_residents]
         return sorted((item for item in hers if place is None or _place(item) > place), key=_place)
     found = [await _of_class(store, model, caller, place, limit) for model in models]

@@ -1,8 +1,9 @@
 """Documents: the state of an aggregate, with the events it has recorded and not yet committed."""
 
+import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, Union, get_args, get_origin
 
@@ -11,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from shared.city.divisions import CITY
 from shared.model.events import Event, EventClass, taken_from
 from shared.model.ids import new_id
+from shared.model.known import Blind, ByAccount, ByPhone, PartOf, check_known, value_of
 from shared.model.personal import PersonId, personal_fields
 from shared.model.problems import Full
-from shared.model.roles import Caller, reaches, reaches_department
+from shared.model.roles import Account, Caller, reaches, reaches_department
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 """A day in Asia/Shanghai, stored as YYYY-MM-DD."""
@@ -67,7 +69,13 @@ class Document(BaseModel):
     former_indexes: ClassVar[Sequence[str]] = ()
     """Names of indexes that earlier versions made, and whose rule holds no more."""
     person_field: ClassVar[str | None] = None
-    held_by: ClassVar[tuple[str, str] | None] = None
+    """The field with the id of the person whose data it holds."""
+    known_by: ClassVar[Sequence[ByAccount | ByPhone]] = ()
+    """By what that person finds it; then it says in `forget` how they are forgotten."""
+    part_of: ClassVar[PartOf | None] = None
+    """Of what it is found with, and ends with."""
+    kept: ClassVar[Collection[str]] = ()
+    """Where it protects others: the fields that are shown to whom it is about. An erasure leaves it."""
     publishes: ClassVar[Publishes] = {}
     """The events that it records, each with the fields that the rule fills in: all others are the document's
     own, by the same names (see `Event.of`)."""
@@ -99,8 +107,7 @@ class Document(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if personal_fields(cls) and not cls.person_field:
-            raise TypeError(f"{cls.__name__} has personal fields but no person_field")
+        check_known(cls, forgets=cls.forget is not Document.forget)
         if taken := RESERVED & cls.model_fields.keys():
             raise TypeError(f"{cls.__name__}: {sorted(taken)} are the store's own")
         cls.bounds = _bounds(cls)
@@ -123,6 +130,19 @@ class Document(BaseModel):
     def person_id(self) -> PersonId | None:
         """Whose personal data this document holds."""
         return getattr(self, self.person_field) if self.person_field else None
+
+    def reached_by(self, blind: Blind, who: Account, since: datetime) -> bool:
+        """Whether it is `who`'s: by the account, or by a phone that was proven after `since`."""
+        return any(
+            hmac.compare_digest(value_of(self, way.field), key) and way.stands(self, since)
+            for way in self.known_by
+            if (key := way.key(blind, who))
+        )
+
+    def forget(self, now: datetime) -> None:
+        """The person was erased: leave nothing that they are known by, and say so by an event. It may be
+        asked for again."""
+        raise NotImplementedError
 
     @property
     def place(self) -> str:

@@ -22,6 +22,15 @@ PERSONAL = _PersonalMark()
 Personal: TypeAlias = Annotated[T | None, PERSONAL]
 """`name: Personal[str] = None`: None when sealed or erased."""
 
+
+class _KeyedMark:
+    """Marks a field as a keyed hash."""
+
+
+KEYED = _KeyedMark()
+Keyed: TypeAlias = Annotated[T, KEYED]
+"""`code_key: Keyed[str] = ""`: a keyed hash of something personal, of use to nobody but us. Those that a
+person is known by need no mark: `known_by` names them."""
 PersonId: TypeAlias = str
 """The id of a person is the id of their data key in the vault; it says nothing about them."""
 

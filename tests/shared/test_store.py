@@ -15,6 +15,7 @@ from toy_hosts import Hosts, toy_settings
 from shared.host import Host
 from shared.local.mongod import Mongod
 from shared.model.documents import Document
+from shared.model.known import PartOf
 from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
 from shared.store.request_keys import RequestKey, _current
@@ -257,6 +258,8 @@ async def test_a_change_that_opens_nothing_keeps_the_box(host: Host, store: Stor
 class Card(Document):
     collection = "cards"
     person_field = "owner"
+    part_of = PartOf(Account, "account_id")
+    account_id: str = "acc"
     owner: str
     name: Personal[str] = None
     phone: Personal[str] = None

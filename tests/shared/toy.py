@@ -24,6 +24,7 @@ from shared.http.views import DocumentView
 from shared.model.clock import now
 from shared.model.documents import Document, Index, Most, Publishes
 from shared.model.events import Event
+from shared.model.known import ByAccount
 from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists
 from shared.service import Service
@@ -63,6 +64,7 @@ class Account(Document):
     collection = "accounts"
     publishes: ClassVar[Publishes] = {PaidIn: ("amount",), Frozen: ("why",)}
     person_field = "owner"
+    known_by = (ByAccount("account_key"),)
     indexes = (
         Index("numbers", [("chain", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
         Index(
@@ -70,6 +72,7 @@ class Account(Document):
         ),
     )
     owner: str | None = None
+    account_key: str = ""
     phone: Personal[str] = None
     nickname: str | None = None
     balance: int = 0
@@ -93,6 +96,9 @@ class Account(Document):
     def pay_due(self, at: datetime) -> None:
         self.pay(self.due)
         self.due, self.due_at = 0, None
+
+    def forget(self, now: datetime) -> None:
+        self.account_key = ""
 
 
 class Statement(Document):

@@ -1,6 +1,5 @@
 """Messages: what stands in an inbox, and what leaves by another channel."""
 
-import hmac
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -9,37 +8,11 @@ from pydantic import Field
 
 from shared.contracts.notifier import ContactForgotten
 from shared.model.documents import Document, Index, Most, Publishes
+from shared.model.known import ByAccount, ByPhone, PartOf
 from shared.model.personal import PersonId
 from shared.model.problems import NotFound
 
-
-class Message(Document):
-    """One message in one inbox, in the words it was said in: a template may change, or be renamed.
-
-    The id is `<event id>:<recipient>`: one message per recipient and event, however often it comes.
-    """
-
-    collection: ClassVar[str] = "messages"
-    indexes = (Index("inbox", [("recipient", 1), ("at", -1), ("_id", -1)]),)
-
-    recipient: str
-    """A person's id, or `org:<county code>`: the inbox of a county's officers."""
-    template: str
-    kind: str = ""
-    """What readers may sort messages by."""
-    said: Annotated[dict[str, tuple[str, str]], Most(8)] = Field(default_factory=dict)
-    """Language -> title and text."""
-    facts: Annotated[dict[str, Any], Most(64)] = Field(default_factory=dict)
-    """Of messages from before the words were kept: what they are made from."""
-    at: datetime
-    """When the event happened, UTC."""
-    read_at: datetime | None = None
-
-    def read(self, recipient: str, at: datetime) -> None:
-        """Mark it read; the first time counts. Raises NotFound when it stands in another inbox."""
-        if self.recipient != recipient:
-            raise NotFound(kind=self.collection)
-        self.read_at = self.read_at or at
+BY_PHONE = ByPhone("phone_key", namespace="contact", proven="proven_at")
 
 
 class Contact(Document):
@@ -50,6 +23,8 @@ class Contact(Document):
     """
 
     collection: ClassVar[str] = "contacts"
+    person_field: ClassVar[str | None] = "id"
+    known_by = (ByAccount("account_key"), BY_PHONE)
     publishes: ClassVar[Publishes] = {ContactForgotten: ("person",)}
     indexes = (
         Index("phones", [("phone_key", 1)]),
@@ -78,22 +53,46 @@ class Contact(Document):
         self.phone_key, self.proven_at = "", None
         self.account_key = account_key or self.account_key
 
-    def reached_by(self, account_key: str, phone_key: str, since: datetime) -> bool:
-        """Whether an account, or a phone proven after `since`, leads here."""
-        proven = self.proven_at is not None and self.proven_at > since
-        known = [(self.account_key, account_key), (self.phone_key if proven else "", phone_key)]
-        return any(kept and hmac.compare_digest(kept, given) for kept, given in known)
-
-    def forget(self) -> None:
+    def forget(self, now: datetime) -> None:
         """The person was erased: nothing leads here any more. Again is no change."""
         if self.phone_key or self.account_key:
             self.phone_key, self.proven_at, self.account_key = "", None, ""
             self.record(ContactForgotten.of(self, person=self.id))
 
 
+class Message(Document):
+    """One message in one inbox, in the words it was said in: a template may change, or be renamed.
+
+    The id is `<event id>:<recipient>`: one message per recipient and event, however often it comes.
+    """
+
+    collection: ClassVar[str] = "messages"
+    part_of = PartOf(Contact, "recipient")
+    indexes = (Index("inbox", [("recipient", 1), ("at", -1), ("_id", -1)]),)
+
+    recipient: str
+    """A person's id, or `org:<county code>`: the inbox of a county's officers."""
+    template: str
+    kind: str = ""
+    """What readers may sort messages by."""
+    said: Annotated[dict[str, tuple[str, str]], Most(8)] = Field(default_factory=dict)
+    """Language -> title and text."""
+    facts: Annotated[dict[str, Any], Most(64)] = Field(default_factory=dict)
+    """Of messages from before the words were kept: what they are made from."""
+    at: datetime
+    """When the event happened, UTC."""
+    read_at: datetime | None = None
+
+    def read(self, recipient: str, at: datetime) -> None:
+        """Mark it read; the first time counts. Raises NotFound when it stands in another inbox."""
+        if self.recipient != recipient:
+            raise NotFound(kind=self.collection)
+        self.read_at = self.read_at or at
+
+
 def contact_key(blind: Callable[[str], str], phone: str) -> str:
     """What a (normal) phone is matched by; `blind` is the vault's blind index."""
-    return blind(f"contact|{phone}")
+    return blind(f"{BY_PHONE.namespace}|{phone}")
 
 
 class Outgoing(Document):

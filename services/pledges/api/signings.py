@@ -15,7 +15,6 @@ from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, 
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.states import PENDING
 from services.pledges.lookups import Lookups
-from services.pledges.persons import of_pledge
 from shared.city.days import local_day
 from shared.city.divisions import CommunityCode
 from shared.contracts.pledges import SignerRole
@@ -191,6 +190,5 @@ async def withdraw(pledge_id: str, body: Withdrawal, _: Holder, proof: Proven, c
 @router.post("/signings/{pledge_id}/erase", summary="撤回并删除个人信息 / Withdraw and be forgotten")
 async def erase(pledge_id: str, _: Holder, proof: FreshlyProven, change: Change) -> PledgeView:
     pledge = await held_pledge(change, proof, pledge_id)
-    held = await of_pledge(change.store, pledge)
-    await erase_keys(change.store, held.person, held.counts)
+    await erase_keys(change.store, pledge)
     return await change.store.change(Pledge, pledge_id, lambda p: p.forget(now()), PledgeView.of)

@@ -108,6 +108,7 @@ async def join(team_id: str, body: NewMember, caller: Officer, store: StoreDep) 
     team = await reached(store, caller, Team, team_id)
     member = Member(
         team_id=team.id,
+        division=team.division,
         person=await store.vault.new_person(),
         phone_key=phone_key(store.vault.blind_index, body.phone),
         **body.model_dump(),

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
 from shared.model.documents import Day, Document, Index, Publishes
+from shared.model.known import PartOf
 from shared.model.problems import Problem
 
 from .pledge import Pledge
@@ -35,6 +36,7 @@ class CheckIn(Document):
     """`streak` counts days in a row, this one included; every 21st completes a streak."""
 
     collection: ClassVar[str] = "check_ins"
+    part_of = PartOf(Pledge, "pledge_id")
     publishes: ClassVar[Publishes] = {HouseholdCheckedIn: ("signer",), StreakCompleted: ("signer", "days")}
     former_indexes: ClassVar[Sequence[str]] = ("pledge",)
     indexes: ClassVar[Sequence[Index]] = (Index("days", [("pledge_id", 1), ("day", -1), ("_id", -1)]),)

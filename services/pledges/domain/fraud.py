@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from shared.contracts.pledges import PhoneListed
 from shared.model.documents import Document, Index, Publishes
+from shared.model.known import ByPhone
 from shared.model.roles import Role
 from shared.model.workflow import Actor
 
@@ -37,6 +38,8 @@ class ListEntry(Document):
     """A phone on a list, known by its keyed hash only, and not at all once it is taken off."""
 
     collection: ClassVar[str] = "list_entries"
+    known_by = (ByPhone("phone_key"),)  # it is the number that is listed, whoever has it
+    kept = ("kind", "reason", "at")
     publishes: ClassVar[Publishes] = {PhoneListed: ("entry_id",)}
     indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True, tells=True),)
 

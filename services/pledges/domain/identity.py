@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shared.model.doors import normal_door
+from shared.model.known import PHONE
 from shared.model.names import normal_name
 
 Blind = Callable[[str], str]
@@ -15,7 +16,7 @@ Blind = Callable[[str], str]
 
 def phone_key(blind: Blind, phone: str) -> str:
     """What a (normal) phone number is matched by."""
-    return blind(f"phone|{phone}")
+    return blind(f"{PHONE}|{phone}")
 
 
 def signing_key(blind: Blind, chosen: str) -> str:

@@ -14,6 +14,7 @@ from shared.city.days import day_bounds
 from shared.city.divisions import division_range
 from shared.contracts.pledges import InvalidationMoved, SignerRole
 from shared.model.documents import Day, Index, Publishes
+from shared.model.known import ByPhone
 from shared.model.problems import Problem
 from shared.model.roles import Role
 from shared.model.stateful import Stateful
@@ -118,6 +119,8 @@ class Invalidation(Stateful):
     collection: ClassVar[str] = "invalidations"
     publishes: ClassVar[Publishes] = {InvalidationMoved: ()}
     flow: ClassVar[Workflow] = INVALIDATION
+    known_by = (ByPhone("condition.phone_key"),)  # it is the number that is struck out, whoever has it
+    kept = ("state", "reason", "at")
     indexes: ClassVar[Sequence[Index]] = (Index("states", [("state", 1), ("at", 1)]),)
 
     condition: Condition

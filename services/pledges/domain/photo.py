@@ -1,12 +1,15 @@
 """The optional photo of a check-in, sealed."""
 
 import base64
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
-from shared.model.documents import Document
+from shared.model.documents import Document, Index
+from shared.model.known import PartOf
 from shared.model.personal import Personal, PersonId
 
 from .checkin import CheckIn
+from .pledge import Pledge
 
 
 class Photo(Document):
@@ -14,6 +17,8 @@ class Photo(Document):
 
     collection: ClassVar[str] = "photos"
     person_field: ClassVar[str | None] = "signer"
+    part_of = PartOf(Pledge, "pledge_id")
+    indexes: ClassVar[Sequence[Index]] = (Index("pledge", [("pledge_id", 1)]),)
 
     pledge_id: str
     signer: PersonId

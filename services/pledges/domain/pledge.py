@@ -21,7 +21,8 @@ from shared.contracts.pledges import (
     SignerRole,
 )
 from shared.model.documents import Day, Index, Most, Publishes
-from shared.model.personal import Personal, PersonId
+from shared.model.known import ByAccount, ByPhone
+from shared.model.personal import Keyed, Personal, PersonId
 from shared.model.problems import Problem, TooManyRequests
 from shared.model.stateful import Stateful
 from shared.model.workflow import Actor, Workflow
@@ -89,6 +90,7 @@ class Pledge(Stateful):
 
     collection: ClassVar[str] = "pledges"
     person_field: ClassVar[str | None] = "signer"
+    known_by = (ByAccount("account_key"), ByPhone("phone_key", proven="phone_proven_at"))
     flow: ClassVar[Workflow] = PLEDGE
     publishes: ClassVar[Publishes] = {
         PledgeCodeIssued: ("code", "account", "valid_minutes"),
@@ -126,12 +128,12 @@ class Pledge(Stateful):
     phone: Personal[str] = None
     door: Personal[str] = None
     phone_key: str
-    signing_key: str = ""
+    signing_key: Keyed[str] = ""
     """The keyed hash of what the signer chose to be known by; empty once they were erased."""
     account_key: str = ""
     """The keyed hash of the account that handed the form in; empty where it came without one, or from staff,
     and once they were erased."""
-    identities: Annotated[list[str], Most(4)]
+    identities: Keyed[Annotated[list[str], Most(4)]]
     role: SignerRole
     members: int
     created_at: datetime
@@ -139,7 +141,7 @@ class Pledge(Stateful):
     state: PledgeState = PENDING
     held: Annotated[list[str], Most(8)] = Field(default_factory=list)
     """Why a reviewer must look before it counts."""
-    code_key: str = ""
+    code_key: Keyed[str] = ""
     code_times: Annotated[list[datetime], Most(CODES_KNOWN)] = Field(default_factory=list)
     wrong_codes: int = 0
     serial: int = 0

@@ -10,7 +10,8 @@ from shared.city.divisions import lies_in
 from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRecorded, TalkHeld, TalkMoved
 from shared.model.claims import AlreadyClaimed
 from shared.model.documents import Day, Document, Index, Publishes
-from shared.model.personal import Personal, PersonId
+from shared.model.known import ByAccount
+from shared.model.personal import Keyed, Personal, PersonId
 from shared.model.problems import Erased, Problem
 from shared.model.roles import Role
 from shared.model.stateful import Stateful
@@ -65,6 +66,7 @@ class Member(Document):
 
     collection: ClassVar[str] = "members"
     person_field: ClassVar[str | None] = "person"
+    known_by = (ByAccount("account_key"),)
     publishes: ClassVar[Publishes] = {MemberClaimed: ("division",), MemberErased: ("division",)}
     indexes: ClassVar[Sequence[Index]] = (
         Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True, tells=True),
@@ -72,9 +74,11 @@ class Member(Document):
     )
 
     team_id: str
+    division: str = ""
+    """The team's; empty in members from before it was kept, of whom only the city is told."""
     person: PersonId
     role: TeamRole
-    phone_key: str
+    phone_key: Keyed[str]
     """Tells two entries of one phone apart. An officer typed it: nobody is known by it."""
     account_key: str = ""
     """The keyed hash of the account that brought the code; empty before, and once erased."""
@@ -94,11 +98,11 @@ class Member(Document):
         self.account_key = account_key
         self.record(MemberClaimed.of(self, division=division))
 
-    def forget(self, division: str) -> None:
+    def forget(self, now: datetime) -> None:
         """The member was erased: nothing is left to match by. Again is no change."""
         if self.phone_key != f"erased|{self.id}":
             self.phone_key, self.account_key = f"erased|{self.id}", ""
-            self.record(MemberErased.of(self, division=division))
+            self.record(MemberErased.of(self, division=self.division or None))
 
     def check(self, team_id: str, role: TeamRole) -> None:
         """Raises WrongRole."""

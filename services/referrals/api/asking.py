@@ -4,11 +4,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from services.referrals import queries
 from services.referrals.domain.reading import View
 from services.referrals.domain.referral import PATIENT, Referral
 from services.referrals.domain.states import Why
-from services.referrals.opening import MOST_SHOWN, open_record, read_by
+from services.referrals.opening import open_record, read_by
 from services.referrals.patients import account_key, phone_key
 from shared.city.departments import Department
 from shared.city.divisions import DivisionCode
@@ -98,7 +97,5 @@ async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
 async def erase(referral_id: str, caller: Erasing, store: StoreDep, at: At) -> StepView:
     referral = await at.one.load(Referral, referral_id)
-    readings = await queries.readings(store, referral.id, MOST_SHOWN)
-    records, by = {"referrals": 1, "readings": len(readings)}, Actor.of(caller, PATIENT)
-    await erase_keys(store, referral.patient, records, by)
-    return await at.change(caller, lambda referral, now, by: referral.erase(now, by))
+    await erase_keys(at.one.store, referral, Actor.of(caller, PATIENT))
+    return await at.change(caller, lambda referral, now, by: referral.forget(now, by))

@@ -9,6 +9,7 @@ from shared.city.days import local_day
 from shared.city.departments import Department
 from shared.contracts import referrals as events
 from shared.model.documents import Document, Index, Publishes
+from shared.model.known import PartOf
 from shared.model.personal import Personal, PersonId
 from shared.model.problems import Problem
 from shared.model.roles import Role
@@ -62,6 +63,7 @@ class Reading(Document):
     """One entry of the access log: committed before the answer is given, and never changed."""
 
     collection: ClassVar[str] = "readings"
+    part_of = PartOf(Referral, "referral_id")
     indexes: ClassVar[Sequence[Index]] = (Index("referral", [("referral_id", 1), ("at", -1), ("_id", -1)]),)
 
     referral_id: str
@@ -103,6 +105,7 @@ class Grant(Stateful):
     collection: ClassVar[str] = "grants"
     flow: ClassVar[Workflow] = REVIEW
     person_field: ClassVar[str | None] = "patient"
+    part_of = PartOf(Referral, "referral_id")
     publishes: ClassVar[Publishes] = {
         events.RecordBreakGlass: ("day",),
         events.BreakGlassReviewed: ("day",),

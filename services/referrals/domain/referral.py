@@ -12,6 +12,7 @@ from shared.contracts import referrals as events
 from shared.model.claims import AlreadyClaimed
 from shared.model.documents import Day, Index, Publishes
 from shared.model.events import EventClass
+from shared.model.known import ByAccount
 from shared.model.personal import Personal, PersonId
 from shared.model.problems import Erased, InvalidRequest, Problem
 from shared.model.roles import Caller, Role
@@ -59,6 +60,10 @@ class BedOffer(BaseModel):
     confirmed: bool = False
 
 
+BY_ACCOUNT = ByAccount("patient_key", namespace="patient")
+"""The account alone: a phone is given to somebody else one day."""
+
+
 class Referral(Stateful):
     """Name, phone and everything clinical is sealed. What is stored in clear says nothing about her health
     but the department.
@@ -69,7 +74,7 @@ class Referral(Stateful):
 
     collection: ClassVar[str] = "referrals"
     person_field: ClassVar[str | None] = "patient"
-    held_by = ("patient", "patient_key")
+    known_by = (BY_ACCOUNT,)
     publishes: ClassVar[Publishes] = dict.fromkeys(events.STEPS, ("was", "day")) | {
         events.ReferralRequested: ("account", "day"),
         events.ReferralBedOffered: ("was", "day", "waited_days", "expires_at"),
@@ -291,7 +296,7 @@ class Referral(Stateful):
             self.resume(now, SYSTEM)
         self.deadline = None
 
-    def erase(self, now: datetime, by: Actor) -> None:
+    def forget(self, now: datetime, by: Actor = HERSELF) -> None:
         """Forget the patient: what still runs ends with her consent, and nothing is left to match by.
 
         Only who lies in the ward stays there: the bed is hers until the ward discharges her.

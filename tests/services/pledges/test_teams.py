@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from pledges_town import COMMUNITY, Town, problem
 
+from services.pledges.domain.team import Member, TeamRole
 from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
 from shared.model.clock import moved, now
 
@@ -101,3 +103,14 @@ async def test_a_team_observes_in_its_own_division_and_names_its_own_members(tow
     anothers = await town.post(f"/teams/{another['id']}/observations", seen)
     assert (anothers.status_code, problem(anothers)) == (404, "not-found")
     assert await town.events(ObservationRecorded.type) == []
+
+
+@pytest.mark.parametrize(("kept", "told"), [({"division": "330802"}, "330802"), ({}, None)])
+def test_that_a_member_was_erased_is_told_to_the_teams_officers(
+    kept: dict[str, str], told: str | None
+) -> None:
+    """And to the city's alone of a member from before the division was kept."""
+    member = Member(team_id="team", person="person", role=TeamRole.PREACHER, phone_key="key", **kept)
+    for _ in range(2):
+        member.forget(now())
+    assert [event.division for event in member.recorded] == [told]

@@ -136,7 +136,7 @@ def test_a_history_that_is_full_leaves_what_ends_it_and_what_gives_back() -> Non
     assert (refused.value.status, refused.value.facts) == (409, {"what": "history", "most": MOST_STEPS})
     assert (referral.state, referral.bed) == (ReferralState.ACCEPTED, 0)
     referral.check_bounds()
-    referral.erase(NOW, HERSELF)
+    referral.forget(NOW, HERSELF)
     assert (referral.state, referral.patient_key) == (ReferralState.CANCELLED, "")
     referral.check_bounds()
 
