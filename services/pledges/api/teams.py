@@ -29,7 +29,7 @@ from .callers import Anyone, Officer, Worker
 router = Router(tags=["teams"])
 
 Teams = Annotated[Listing[Team], listed(Team)]
-Members = Annotated[Listing[Member], listed(Member)]
+Members = Annotated[Listing[Member], listed(Member, own=True)]
 Talks = Annotated[Listing[Talk], listed(Talk, day="starts_at")]
 Observations = Annotated[Listing[Observation], listed(Observation, day="day", own=True)]
 
