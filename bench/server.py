@@ -5,9 +5,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from fastapi import Depends
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -18,6 +19,7 @@ from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
 from shared.host import Host, serve
+from shared.http.access import Rule
 from shared.http.allowances import Allowances
 from shared.http.edge import front
 from shared.http.identity import Identity
@@ -37,8 +39,14 @@ from shared.telemetry import configure_logging
 router = Router()
 
 
+class _Uncounted(Rule):
+    async def __call__(self) -> None: ...
+
+
 @router.post("/campaigns/{campaign_id}/echo", status_code=201)
-async def echo(campaign_id: str, form: Form) -> Form:
+async def echo(
+    campaign_id: str, form: Form, _: Annotated[None, Depends(_Uncounted(frozenset(), "measured"))]
+) -> Form:
     """The signing route that only validates and echoes."""
     return form
 

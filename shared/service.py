@@ -1,13 +1,14 @@
 """A service: its routes, documents and consumers, said once; everything every service has comes with it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from shared import declaration
 from shared.consumers.declare import Consumer
 from shared.http import answers, persons, work
 from shared.http.allowances import Allowances
@@ -16,7 +17,6 @@ from shared.http.identity import Identity
 from shared.http.middleware import BodyLimit
 from shared.http.pages import Pages
 from shared.http.persons import Erasure, PersonalData
-from shared.http.reach import check_reach
 from shared.http.routes import Router
 from shared.http.work import Own
 from shared.model.documents import Document
@@ -24,21 +24,10 @@ from shared.model.stateful import Stateful
 from shared.store.deadlines import Closing, Deadline
 from shared.store.request_keys import proof_headers
 from shared.store.store import Store
+from shared.store.tallies import Projection, columns_by
 
 Job = Callable[[Store], Awaitable[None]]
 """Background work that runs for as long as the service does; it is started again when it fails."""
-Counts = Callable[[Store], Awaitable[dict[str, dict[str, int]]]]
-"""What a service counts in its own collections: row id -> column -> count; see `jinguo audit`."""
-
-
-@dataclass(frozen=True)
-class Projection:
-    """A table that can be recomputed: the audit compares `shown` with what `source` counts itself."""
-
-    name: str
-    source: str
-    """The service that holds the truth; its `counts[name]` recomputes it."""
-    shown: Counts
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,6 @@ class Service:
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
     deadlines: Sequence[Deadline[Any] | Closing[Any, Any]] = ()
-    counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
     personal: PersonalData | None = None
     """How it finds and marks what it holds about a person; None where it holds nothing. With it come the
@@ -65,15 +53,12 @@ class Service:
     """None: it shows people nothing but the documentation of its routes."""
 
     def __post_init__(self) -> None:
-        """Raises TypeError for a history without a workflow, and for a state that is to end by itself without
-        a deadline that ends it."""
-        for model in self.documents:
-            if "history" in model.model_fields and not issubclass(model, Stateful):
-                raise TypeError(f"{model.__name__} has a history, and does not name its flow")
-        for model in self.stateful:
-            ended = any(deadline.model is model for deadline in self.deadlines)
-            if model.flow.ending and not ended:
-                raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
+        """Raises TypeError where something is missing, or there twice; see `declaration`."""
+        declaration.check_documents(self.stored, self.deadlines)
+        declaration.check_states(self.documents, self.deadlines)
+        declaration.check_deadlines(self.deadlines)
+        declaration.check_consumers(self.name, self.consumers)
+        declaration.check_routes(self.routes)
 
     @property
     def stateful(self) -> list[type[Stateful]]:
@@ -97,7 +82,7 @@ class Service:
         return found
 
     def app(self, store: Store, identity: Identity, allowances: Allowances) -> FastAPI:
-        """The HTTP side, to be mounted under `/<name>`. Raises ValueError: see `check_reach`."""
+        """The HTTP side, to be mounted under `/<name>`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
             version="1",
@@ -121,8 +106,27 @@ class Service:
         app.state.allowances = allowances
         answers.install(app)
         for router in self.routes:
-            for route in router.routes:
-                check_reach(route)
             app.include_router(router)
         app.router.routes.extend((self.pages or Pages(self.name)).routes(app.title))
         return app
+
+
+def together(*services: Service) -> tuple[Service, ...]:
+    """The services of a platform. Raises TypeError for two with one name, and where what a projection shows
+    and what its source tallies by the same groups are not the same columns."""
+    if len({service.name for service in services}) < len(services):
+        raise TypeError("two services have one name")
+    tallied = {
+        (service.name, by): set(columns)
+        for service in services
+        for by, columns in columns_by(service.documents).items()
+    }
+    shown = {(p.source, p.by): set(p.columns) for service in services for p in service.projections}
+    for source, by in tallied.keys() | shown.keys():
+        counts, shows = (found.get((source, by), set()) for found in (tallied, shown))
+        if counts != shows:
+            raise TypeError(
+                f"{source} by {', '.join(by)}: tallied and not shown: {sorted(counts - shows)}, "
+                f"shown and not tallied: {sorted(shows - counts)}"
+            )
+    return services

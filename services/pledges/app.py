@@ -1,8 +1,9 @@
 """How the service is wired."""
 
 from shared.http import challenges
-from shared.service import Projection, Service
+from shared.service import Service
 from shared.store.deadlines import Closing, Deadline
+from shared.store.tallies import Projection
 from shared.store.turns import Turn
 
 from . import queries
@@ -49,8 +50,7 @@ service = Service(
         Closing(Pledge, "campaign_id", PENDING, Pledge.lapse, Campaign, "ends_at", Campaign.ended),
         Deadline(MemberClaim, "deadline", MemberClaim.lapse),
     ],
-    counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
-    projections=[Projection("chains", "pledges", queries.chains_shown)],
+    projections=[Projection("chains", "pledges", ("chain",), ("signed", "counted"), queries.chains_shown)],
     personal=personal_data,
     own=own_pledges,
     open_topic="姓名、电话、门牌均已加密，其余本已公开 / who pledged is sealed, the rest is public anyway",

@@ -12,9 +12,7 @@ from shared.model.events import Event
 from shared.model.ids import new_id
 from shared.model.personal import PersonId, personal_fields
 from shared.model.problems import Full
-
-if TYPE_CHECKING:
-    pass
+from shared.model.tallies import Tally
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 """A day in Asia/Shanghai, stored as YYYY-MM-DD."""
@@ -63,6 +61,8 @@ class Document(BaseModel):
     indexes: ClassVar[Sequence[Index]] = ()
     former_indexes: ClassVar[Sequence[str]] = ()
     """Names of indexes that earlier versions made, and whose rule holds no more."""
+    tallies: ClassVar[Sequence[Tally]] = ()
+    """What the audit counts in them."""
     person_field: ClassVar[str | None] = None
     """Its moves, where it has a `state` and a `history`."""
 
@@ -95,6 +95,9 @@ class Document(BaseModel):
             raise TypeError(f"{cls.__name__} has personal fields but no person_field")
         if taken := RESERVED & cls.model_fields.keys():
             raise TypeError(f"{cls.__name__}: {sorted(taken)} are the store's own")
+        for tally in cls.tallies:
+            if missing := tally.fields - cls.model_fields.keys():
+                raise TypeError(f"{cls.__name__}: tallied, and no field: {', '.join(sorted(missing))}")
         cls.bounds = _bounds(cls)
 
     def record(self, event: Event) -> None:

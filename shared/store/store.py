@@ -51,6 +51,8 @@ T = TypeVar("T")
 ATTEMPTS = 12
 """How often a change is tried while somebody else is faster."""
 _PENDING = Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}})
+OWN_INDEXES = (_PENDING, *INDEXES)
+"""Those that every collection has for the store itself."""
 log = structlog.get_logger()
 
 
@@ -81,7 +83,7 @@ class Store:
         self.models = list(models)
         await create_index(self.answers.moved, AGE)
         for model in models:
-            for index in (_PENDING, *INDEXES, *model.indexes):
+            for index in (*OWN_INDEXES, *model.indexes):
                 await create_index(self.collection(model), index)
             for name in model.former_indexes:
                 await drop_index(self.collection(model), name)

@@ -7,11 +7,13 @@ from typing import ClassVar
 from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
 from shared.model.documents import Day, Document, Index
 from shared.model.problems import Problem
+from shared.model.tallies import COUNTY, DAY, Tally
 
 from .pledge import Pledge
 from .states import COUNTED
 
 STREAK_DAYS = 21
+ON_ITS_DAY = {COUNTY: "division", DAY: "day"}
 
 
 class DoneToday(Problem):
@@ -36,6 +38,10 @@ class CheckIn(Document):
 
     collection: ClassVar[str] = "check_ins"
     indexes: ClassVar[Sequence[Index]] = (Index("pledge", [("pledge_id", 1), ("day", -1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (
+        Tally({"checked_in": 1}, by=ON_ITS_DAY),
+        Tally({"streaks_completed": 1}, by=ON_ITS_DAY, where={"streak": {"$mod": [STREAK_DAYS, 0]}}),
+    )
 
     pledge_id: str
     campaign_id: str

@@ -11,9 +11,10 @@ from shared.contracts.pledges import MemberClaimed, MemberErased, ObservationRec
 from shared.model.claims import AlreadyClaimed
 from shared.model.documents import Day, Document, Index
 from shared.model.personal import Personal, PersonId
-from shared.model.problems import Erased, Problem
+from shared.model.problems import Erased, Problem, TooEarly
 from shared.model.roles import Role
 from shared.model.stateful import Stateful
+from shared.model.tallies import COUNTY, DAY, Tally
 from shared.model.workflow import Actor, Move, Queue, Workflow
 
 from .reasons import Why
@@ -30,12 +31,6 @@ class OutsideDivision(Problem):
 
     status, type = 403, "outside-division"
     title, title_en = "不在本队负责的区域", "Outside the team's division"
-
-
-class TooEarly(Problem):
-    """The talk has not begun; `starts_at` says when."""
-
-    status, type, title, title_en = 409, "too-early", "宣讲尚未开始", "The talk has not begun"
 
 
 class TeamRole(StrEnum):
@@ -125,6 +120,9 @@ class Talk(Stateful):
     collection: ClassVar[str] = "talks"
     flow: ClassVar[Workflow] = TALK
     indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("starts_at", 1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (
+        Tally({"talks": 1}, by={COUNTY: "division", DAY: "held_day"}, where={"state": TalkState.HELD}),
+    )
 
     team_id: str
     campaign_id: str
@@ -196,6 +194,7 @@ class Observation(Document):
 
     collection: ClassVar[str] = "observations"
     indexes: ClassVar[Sequence[Index]] = (Index("team", [("team_id", 1), ("at", 1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (Tally({"observations": 1}, by={COUNTY: "division", DAY: "day"}),)
 
     team_id: str
     campaign_id: str
