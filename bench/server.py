@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from bench import projection, textbook
-from jinguo.issuer import PATH, LocalIssuer
+from jinguo.issuer import LocalIssuer
 from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
@@ -24,6 +24,7 @@ from shared.http.allowances import Allowances
 from shared.http.edge import front
 from shared.http.identity import Identity
 from shared.http.routes import Router
+from shared.local.people import PATH
 from shared.model.documents import Document
 from shared.model.ids import new_id
 from shared.model.personal import PersonId
@@ -86,7 +87,14 @@ def _routes(
     vault = vaults(client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
     service = replace(pledges, routers=[*pledges.routers, router])
     made = {
-        name: kind(client, prefix, "pledges", vault, timeout=settings.command_timeout)
+        name: kind(
+            client,
+            prefix,
+            "pledges",
+            vault,
+            timeout=settings.command_timeout,
+            resources=service.resources,
+        )
         for name, kind in stores.items()
     }
 

@@ -42,6 +42,8 @@ class Service:
     jobs: Sequence[Job] = ()
     deadlines: Sequence[Deadline[Any] | Closing[Any, Any]] = ()
     projections: Sequence[Projection] = ()
+    resources: Sequence[type[Any]] = ()
+    """What each process has one of: made of its store, and found by `store.resource(…)`."""
     personal: PersonalData | None = None
     """How it finds and marks what it holds about a person; None where it holds nothing. With it come the
     routes by which a person reads and erases it."""
@@ -51,6 +53,8 @@ class Service:
     """Why other city systems may read its events, field by field; empty: they may not."""
     pages: Pages | None = None
     """None: it shows people nothing but the documentation of its routes."""
+    demo: str = ""
+    """The module with its `part` of `jinguo demo`, which nothing else imports; empty: it has none."""
 
     def __post_init__(self) -> None:
         """Raises TypeError where something is missing, or there twice; see `declaration`."""

@@ -20,6 +20,7 @@ from .domain.pledge import Pledge
 from .domain.states import PENDING
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
+from .lookups import Lookups
 from .pages import pages
 from .persons import own_pledges, personal_data
 
@@ -51,8 +52,10 @@ service = Service(
         Deadline(MemberClaim, "deadline", MemberClaim.lapse),
     ],
     projections=[Projection("chains", "pledges", ("chain",), ("signed", "counted"), queries.chains_shown)],
+    resources=[Lookups],
     personal=personal_data,
     own=own_pledges,
     open_topic="姓名、电话、门牌均已加密，其余本已公开 / who pledged is sealed, the rest is public anyway",
     pages=pages,
+    demo="services.pledges.demo",
 )

@@ -25,4 +25,5 @@ service = Service(
         Deadline(PatientClaim, "deadline", PatientClaim.lapse),
     ],
     personal=personal_data,
+    demo="services.referrals.demo",
 )

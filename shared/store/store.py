@@ -60,7 +60,14 @@ class Store:
     """One service's documents. Every method waits at most `timeout` seconds, then raises Unavailable."""
 
     def __init__(
-        self, client: Client, prefix: str, service: str, vault: Vault, *, timeout: float = 1.8
+        self,
+        client: Client,
+        prefix: str,
+        service: str,
+        vault: Vault,
+        *,
+        timeout: float = 1.8,
+        resources: Iterable[type[Any]] = (),
     ) -> None:
         self.client = client
         self.service = service
@@ -77,6 +84,7 @@ class Store:
         self._commits: dict[type[Document], Grouped[Write, None]] = {}
         self._loads: dict[type[Document], Grouped[str, Bson | None]] = {}
         self._numbering: dict[type[Document], Numbering] = {}
+        self._resources = {kind: kind(self) for kind in resources}
 
     async def prepare(self, models: Sequence[type[Document]]) -> None:
         """Declare the documents of this service and create their indexes."""
@@ -91,6 +99,11 @@ class Store:
     def collection(self, model: type[Document]) -> Collection:
         """The collection behind a document class, for named queries."""
         return self.database[model.collection]
+
+    def resource(self, kind: type[T]) -> T:
+        """What this process has one of, as its service declares it. Raises KeyError for another."""
+        found: T = self._resources[kind]
+        return found
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
