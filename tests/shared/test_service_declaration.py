@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import pytest
+from toy_hosts import Hosts
 
 from jinguo.services import SERVICES
 from shared.consumers.declare import Consumer
@@ -150,6 +151,26 @@ def test_a_consumer_group_is_there_once_and_under_the_services_name() -> None:
 def test_a_deadline_looks_at_fields_that_are_there(deadline: Any) -> None:
     with pytest.raises(TypeError, match=r"a deadline looks at Harvest\.(ends_at|season_id), which is no"):
         gardens(documents=[Harvest], deadlines=[deadline])
+
+
+# ── resources ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Shelf:
+    """Something that a process has one of."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+
+def test_a_process_has_one_of_each_resource_that_is_declared(plain_hosts: Hosts) -> None:
+    declared = Service("ledger", "账本", resources=[Shelf])
+    one, other = (plain_hosts.make(declared).stores["ledger"] for _ in range(2))
+    assert one.resource(Shelf) is one.resource(Shelf)
+    assert one.resource(Shelf).store is one
+    assert one.resource(Shelf) is not other.resource(Shelf)
+    with pytest.raises(KeyError):
+        one.resource(Store)
 
 
 # ── together ─────────────────────────────────────────────────────────────────────────────────────────
