@@ -24,7 +24,7 @@ class Projection:
     """The service that holds the truth: the tallies of its documents."""
     by: By
     columns: Collection[str]
-    """All that it shows, no more and no less than is tallied; see `check_shown`."""
+    """All that it shows, no more and no less than is tallied; see `together` in `shared.service`."""
     shown: Callable[[Store], Awaitable[Counts]]
 
 
