@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jinguo.demo import GIVEN, ROLES, SURNAMES
+from services.pledges.demo import ROLES
 from shared.city.divisions import communities, households
+from shared.local.demo import GIVEN, SURNAMES
 
 SEED = 2020
 _PRIME = 48_271

@@ -18,10 +18,11 @@ from typing import Any
 import httpx
 
 from bench import forms, load
-from jinguo.demo import OFFICER
-from jinguo.issuer import PATH, fetch
+from jinguo.issuer import fetch
+from services.pledges.demo import OFFICER
 from shared.local.child import end, free_port, is_free, spawn
 from shared.local.mongod import Mongod
+from shared.local.people import PATH
 from shared.mongo.driver import Client, connect
 from shared.privacy.keyring import Keyring
 from shared.privacy.vault import Vault

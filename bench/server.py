@@ -5,23 +5,26 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from fastapi import Depends
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from bench import projection, textbook
-from jinguo.issuer import PATH, LocalIssuer
+from jinguo.issuer import LocalIssuer
 from jinguo.services import SERVICES
 from services.pledges.api.signings import Form
 from services.pledges.app import service as pledges
 from shared.host import Host, serve
+from shared.http.access import Rule
 from shared.http.allowances import Allowances
 from shared.http.edge import front
 from shared.http.identity import Identity
 from shared.http.routes import Router
+from shared.local.people import PATH
 from shared.model.documents import Document
 from shared.model.ids import new_id
 from shared.model.personal import PersonId
@@ -37,8 +40,14 @@ from shared.telemetry import configure_logging
 router = Router()
 
 
+class _Uncounted(Rule):
+    async def __call__(self) -> None: ...
+
+
 @router.post("/campaigns/{campaign_id}/echo", status_code=201)
-async def echo(campaign_id: str, form: Form) -> Form:
+async def echo(
+    campaign_id: str, form: Form, _: Annotated[None, Depends(_Uncounted(frozenset(), "measured"))]
+) -> Form:
     """The signing route that only validates and echoes."""
     return form
 
@@ -78,7 +87,14 @@ def _routes(
     vault = vaults(client, prefix, Keyring.of(settings), timeout=settings.command_timeout)
     service = replace(pledges, routers=[*pledges.routers, router])
     made = {
-        name: kind(client, prefix, "pledges", vault, timeout=settings.command_timeout)
+        name: kind(
+            client,
+            prefix,
+            "pledges",
+            vault,
+            timeout=settings.command_timeout,
+            resources=service.resources,
+        )
         for name, kind in stores.items()
     }
 

@@ -96,17 +96,19 @@ def serve(
     run(app, found)
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def demo(
-    households: Annotated[int, typer.Option(help="How many households sign")] = 2000,
+    sizes: typer.Context,
     url: Annotated[str | None, typer.Option(help="Where the platform answers")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed signs the same households")] = 2020,
-    referrals: Annotated[int, typer.Option(help="How many patients ask for a referral")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed makes up the same people")] = 2020,
 ) -> None:
-    """Households sign across the city, patients are referred; then the dashboards are held against it."""
-    from jinguo.demo import run
+    """People of the city use every service; then the dashboards are held against what they did.
 
-    if not _run(run(url or settings().public_url, households, seed, console, referrals)):
+    How many of them is an option of each service's part, as in `--households 100`; 0 leaves a part out.
+    """
+    from jinguo.demo import run, sizes_of
+
+    if not _run(run(url or settings().public_url, sizes_of(sizes.args), seed, console)):
         raise typer.Exit(1)
 
 
@@ -124,7 +126,8 @@ def token(
     """The token of a made-up person from the local issuer, for trying things out."""
     from pydantic import ValidationError
 
-    from jinguo.issuer import NoToken, Person, fetch
+    from jinguo.issuer import fetch
+    from shared.local.people import NoToken, Person
 
     scopes = {"org": org, "division": division, "department": department, "phone": phone, "subject": subject}
     try:
@@ -167,9 +170,10 @@ def issuer() -> None:
     from starlette.responses import Response
     from starlette.routing import Mount, Route
 
-    from jinguo.issuer import PATH, LocalIssuer
+    from jinguo.issuer import LocalIssuer
     from shared.host import serve as run
     from shared.http.edge import front
+    from shared.local.people import PATH
 
     found = settings()
     if found.production or not found.oidc_issuer:

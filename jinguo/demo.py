@@ -1,143 +1,69 @@
-"""`jinguo demo`: made-up households of real communities sign through the public API, and the dashboard is
-held against what was signed."""
+"""`jinguo demo`: made-up people use every service through the public API; the boards are held against it."""
 
+import argparse
 import asyncio
-import random
-from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from importlib import import_module
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from jinguo import demo_referrals
-from jinguo.client import Client
-from jinguo.demo_api import CLIENTS, GIVEN, PATIENCE, SURNAMES, Api
-from jinguo.issuer import Person
-from shared.city.divisions import communities, counties, county_of
-from shared.model.plurals import plural
-from shared.model.roles import Role
+from jinguo.services import SERVICES
+from shared.local.api import PATIENCE, Api
+from shared.local.client import Client
+from shared.local.demo import CLIENTS, Did, Part
 
-SIGNING_KEY = "chosen-by-a-household-of-the-demo"
-OFFICER = Person(role=Role.CITY_OFFICER, org="city")
-"""Who opens the campaign: a made-up person of the local issuer."""
-APP = Person(role=Role.SYSTEM, subject="demo")
-"""The app through which the households sign: one address may not ask so often."""
-ROLES = ("hostess", "party-member", "member")
+AGREE = "[green]看板一致 the dashboards agree[/]"
+DIFFER = "[red]看板不符 the dashboards differ[/]"
 
 
-class Household(NamedTuple):
-    """A form to hand in."""
-
-    community: str
-    form: dict[str, Any]
-    key: str
+def parts() -> Iterator[Part]:
+    """What each service has to show."""
+    return (import_module(service.demo).part for service in SERVICES if service.demo)
 
 
-def households(count: int, seed: int, campaign_id: str) -> list[Household]:
-    """Made-up households, spread evenly over the real communities in random order."""
-    chance = random.Random(f"{seed}:{campaign_id}")
-    places = [place.code for place in communities()]
-    chance.shuffle(places)
-    phones = chance.sample(range(10**8), count)
-    return [
-        _household(chance, places[i % len(places)], phones[i], f"{campaign_id}-{i}") for i in range(count)
-    ]
+def sizes_of(options: Sequence[str]) -> dict[str, int]:
+    """How many there are of each part's unit: `--households 100`. Raises SystemExit for another option."""
+    parser = argparse.ArgumentParser("jinguo demo", add_help=False)
+    for part in parts():
+        parser.add_argument(f"--{part.unit}", type=int, default=part.size)
+    return dict(vars(parser.parse_args(options)))
 
 
-def _household(chance: random.Random, community: str, phone: int, key: str) -> Household:
-    name = chance.choice(SURNAMES) + "".join(chance.sample(GIVEN, chance.choice((1, 2))))
-    form = {
-        "community": community,
-        "name": name,
-        "role": chance.choices(ROLES, (6, 2, 2))[0],
-        "phone": f"199{phone:08d}",
-        "door": f"{chance.randrange(1, 60)}幢{phone % 100000}室",
-        "members": chance.randrange(1, 7),
-        "text_version": 1,
-        "consent": True,
-    }
-    return Household(community, form, key)
-
-
-async def run(url: str, count: int, seed: int, console: Console, referrals: int = 0) -> bool:
-    """Sign `count` households, refer `referrals` patients. False when a dashboard differs."""
+async def run(url: str, sizes: Mapping[str, int], seed: int, console: Console) -> bool:
+    """Run the parts that have a size. False when a board differs."""
     with closing(Client(url, CLIENTS)) as client:
         await client.request("GET", "/health/live")  # where nobody is, that is told at once
-        api = Api(client)
-        agree = await _sign(api, count, seed, console)
-        if referrals:
-            agree = await demo_referrals.run(api, referrals, seed, console) and agree
-    verdict = "[green]看板一致 the dashboards agree[/]" if agree else "[red]看板不符 the dashboards differ[/]"
-    console.print(verdict)
-    return agree
+        wanted = [(part, size) for part in parts() if (size := sizes.get(part.unit))]
+        agree = [await _shows(part, client, size, seed, console) for part, size in wanted]
+    console.print(AGREE if all(agree) else DIFFER)
+    return all(agree)
 
 
-async def _sign(api: Api, count: int, seed: int, console: Console) -> bool:
-    api.client.headers = await api.token(OFFICER)
-    campaign = await _campaign(api, seed)
-    api.client.headers = await api.token(APP) | {"Signing-Key": SIGNING_KEY}
-    before = await api.by_county()
-    forms = households(count, seed, campaign)
-    began = asyncio.get_running_loop().time()
-    await _sign_all(api, campaign, forms)
-    seconds = asyncio.get_running_loop().time() - began
-    expected = Counter(county_of(household.community) for household in forms)
-    shown = await _shown(api, before, expected)
-    console.print(_table(expected, shown))
-    console.print(f"{plural(count, 'household')} in {seconds:.1f} s; each signs and proves its phone")
-    return shown == expected
+async def _shows(part: Part, client: Client, size: int, seed: int, console: Console) -> bool:
+    """Whether the board comes to show what a part did."""
+    client.headers = {}
+    did = await part.run(Api(client), size, seed)
+    shown = await _caught_up(did)
+    console.print(_table(did, shown))
+    if did.note:
+        console.print(did.note)
+    return did.agrees(shown)
 
 
-async def _campaign(api: Api, seed: int) -> str:
-    today = datetime.now(UTC)
-    body = {
-        "title": "公筷公勺进家庭（演示）",
-        "text": "我家承诺：用餐使用公筷公勺。",
-        "opens_at": (today - timedelta(days=1)).isoformat(),
-        "closes_at": (today + timedelta(days=30)).isoformat(),
-    }
-    opened = await api.post("/pledges/campaigns", body, f"demo-{seed}-{today.timestamp()}")
-    return str(opened["id"])
-
-
-async def _sign_all(api: Api, campaign: str, forms: list[Household]) -> None:
-    queue = iter(forms)
-    with Progress() as progress:
-        task = progress.add_task("签署 signing", total=len(forms))
-
-        async def client() -> None:
-            for household in queue:
-                await _sign_one(api, campaign, household)
-                progress.advance(task)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CLIENTS):
-                group.create_task(client())
-
-
-async def _sign_one(api: Api, campaign: str, household: Household) -> None:
-    pledge = await api.post(f"/pledges/campaigns/{campaign}/pledges", household.form, household.key)
-    code = await api.code_for(pledge["id"])
-    await api.post(f"/pledges/signings/{pledge['id']}/verify", {"code": code}, f"{household.key}-verify")
-
-
-async def _shown(api: Api, before: Counter[str], expected: Counter[str]) -> Counter[str]:
-    """What the dashboard gained, once it has caught up or has had its time."""
+async def _caught_up(did: Did) -> Mapping[str, int]:
+    """What the board shows, once it agrees or has had its time."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
-        now = await api.by_county()
-        gained = Counter({code: now[code] - before[code] for code in now if now[code] != before[code]})
-        if gained == expected or asyncio.get_running_loop().time() > deadline:
-            return gained
+        shown = await did.board()
+        if did.agrees(shown) or asyncio.get_running_loop().time() > deadline:
+            return shown
         await asyncio.sleep(0.2)
 
 
-def _table(expected: Counter[str], shown: Counter[str]) -> Table:
-    table = Table("县（市、区）", "签署 signed", "看板 dashboard")
-    for county in counties():
-        table.add_row(county.name, str(expected[county.code]), str(shown[county.code]))
-    table.add_row("合计", str(expected.total()), str(shown.total()))
+def _table(did: Did, shown: Mapping[str, int]) -> Table:
+    table = Table(*did.heads, "看板 dashboard")
+    for row in did.rows:
+        table.add_row(row.title, str(row.people), str(shown.get(row.figure, 0)) if row.figure else "")
     return table

@@ -14,6 +14,7 @@ from shared.consumers.tables import drop_tables, prepare_tables
 from shared.log.kafka_publisher import REFILL
 from shared.model.events import PARTITIONS, Envelope
 from shared.mongo.driver import Bson, Session, in_transaction
+from shared.store.tallies import recount
 from shared.telemetry import trace_id
 
 
@@ -153,11 +154,12 @@ async def audit(platform: Platform) -> tuple[list[Drift], int]:
     """
     drift: list[Drift] = []
     compared = 0
-    truth = {service.name: service.counts for service in SERVICES}
+    documents = {service.name: service.documents for service in SERVICES}
     for service in SERVICES:
         for projection in service.projections:
             shown = await projection.shown(platform.stores[service.name])
-            counted = await truth[projection.source][projection.name](platform.stores[projection.source])
+            source = projection.source
+            counted = await recount(platform.stores[source], documents[source], projection.by)
             for row in sorted(shown.keys() | counted.keys()):
                 columns = sorted(shown.get(row, {}).keys() | counted.get(row, {}).keys())
                 compared += len(columns)

@@ -3,9 +3,9 @@
 from services.notifier.app import service as notifier
 from services.pledges.app import service as pledges
 from services.referrals.app import service as referrals
-from shared.service import Service
+from shared.service import Service, together
 
-SERVICES: tuple[Service, ...] = (pledges, referrals, notifier)
+SERVICES = together(pledges, referrals, notifier)
 
 
 def named(*names: str) -> list[Service]:

@@ -7,11 +7,12 @@ from starlette.applications import Starlette
 
 from jinguo import me
 from jinguo.connection import URI_FILE
-from jinguo.issuer import PATH, LocalIssuer
+from jinguo.issuer import LocalIssuer
 from jinguo.services import SERVICES
 from shared.host import Host, serve
 from shared.local.child import is_free
 from shared.local.mongod import Mongod
+from shared.local.people import PATH
 from shared.settings import Settings
 from shared.telemetry import configure_logging
 

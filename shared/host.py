@@ -85,7 +85,12 @@ class Host:
         self.log = make_log(settings, self.archives, self.instance, alone=alone)
         self.stores = {
             service.name: Store(
-                self.client, prefix, service.name, self.vault, timeout=settings.command_timeout
+                self.client,
+                prefix,
+                service.name,
+                self.vault,
+                timeout=settings.command_timeout,
+                resources=service.resources,
             )
             for service in services
         }

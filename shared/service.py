@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from shared import declaration
 from shared.consumers.declare import Consumer
 from shared.http import answers, persons, work
 from shared.http.allowances import Allowances
@@ -16,28 +17,16 @@ from shared.http.identity import Identity
 from shared.http.middleware import BodyLimit
 from shared.http.pages import Pages
 from shared.http.persons import Erasure, PersonalData, Persons
-from shared.http.reach import check_reach
 from shared.http.routes import Router
 from shared.model.documents import Document
 from shared.model.stateful import Stateful
 from shared.store.deadlines import Closing, Deadline
 from shared.store.request_keys import proof_headers
 from shared.store.store import Store
+from shared.store.tallies import Projection, columns_by
 
 Job = Callable[[Store], Awaitable[None]]
 """Background work that runs for as long as the service does; it is started again when it fails."""
-Counts = Callable[[Store], Awaitable[dict[str, dict[str, int]]]]
-"""What a service counts in its own collections: row id -> column -> count; see `jinguo audit`."""
-
-
-@dataclass(frozen=True)
-class Projection:
-    """A table that can be recomputed: the audit compares `shown` with what `source` counts itself."""
-
-    name: str
-    source: str
-    """The service that holds the truth; its `counts[name]` recomputes it."""
-    shown: Counts
 
 
 @dataclass(frozen=True)
@@ -51,28 +40,27 @@ class Service:
     consumers: Sequence[Consumer] = ()
     jobs: Sequence[Job] = ()
     deadlines: Sequence[Deadline[Any] | Closing[Any, Any]] = ()
-    counts: dict[str, Counts] = field(default_factory=dict)
     projections: Sequence[Projection] = ()
+    resources: Sequence[type[Any]] = ()
+    """What each process has one of: made of its store, and found by `store.resource(…)`."""
     personal: PersonalData = field(default_factory=PersonalData)
     """What it does with personal data beyond what its documents declare."""
     open_topic: str = ""
     """Why other city systems may read its events, field by field; empty: they may not."""
     pages: Pages | None = None
     """None: it shows people nothing but the documentation of its routes."""
+    demo: str = ""
+    """The module with its `part` of `jinguo demo`, which nothing else imports; empty: it has none."""
 
     def __post_init__(self) -> None:
-        """Raises TypeError for a history without a workflow, for a state that is to end by itself without
-        a deadline that ends it, and for a part of what is not there."""
-        for model in self.documents:
-            if model.part_of and model.part_of.whole not in self.documents:
-                whole = model.part_of.whole.__name__
-                raise TypeError(f"{model.__name__} is part of {whole}, which {self.name} does not have")
-            if "history" in model.model_fields and not issubclass(model, Stateful):
-                raise TypeError(f"{model.__name__} has a history, and does not name its flow")
-        for model in self.stateful:
-            ended = any(deadline.model is model for deadline in self.deadlines)
-            if model.flow.ending and not ended:
-                raise TypeError(f"no deadline of {model.__name__} makes the moves {model.flow.ending}")
+        """Raises TypeError where something is missing, or there twice; see `declaration`."""
+        declaration.check_documents(self.stored, self.deadlines)
+        declaration.check_parts(self.name, self.documents)
+        declaration.check_states(self.documents, self.deadlines)
+        declaration.check_deadlines(self.deadlines)
+        declaration.check_consumers(self.name, self.consumers)
+        declaration.check_events(self.name, self.documents)
+        declaration.check_routes(self.routes)
 
     @property
     def stateful(self) -> list[type[Stateful]]:
@@ -103,7 +91,7 @@ class Service:
         return found
 
     def app(self, store: Store, identity: Identity, allowances: Allowances) -> FastAPI:
-        """The HTTP side, to be mounted under `/<name>`. Raises ValueError: see `check_reach`."""
+        """The HTTP side, to be mounted under `/<name>`."""
         app = FastAPI(
             title=f"{self.title} · {self.name}",
             version="1",
@@ -127,8 +115,27 @@ class Service:
         app.state.allowances = allowances
         answers.install(app)
         for router in self.routes:
-            for route in router.routes:
-                check_reach(route)
             app.include_router(router)
         app.router.routes.extend((self.pages or Pages(self.name)).routes(app.title))
         return app
+
+
+def together(*services: Service) -> tuple[Service, ...]:
+    """The services of a platform. Raises TypeError for two with one name, and where what a projection shows
+    and what its source tallies by the same groups are not the same columns."""
+    if len({service.name for service in services}) < len(services):
+        raise TypeError("two services have one name")
+    tallied = {
+        (service.name, by): set(columns)
+        for service in services
+        for by, columns in columns_by(service.documents).items()
+    }
+    shown = {(p.source, p.by): set(p.columns) for service in services for p in service.projections}
+    for source, by in tallied.keys() | shown.keys():
+        counts, shows = (found.get((source, by), set()) for found in (tallied, shown))
+        if counts != shows:
+            raise TypeError(
+                f"{source} by {', '.join(by)}: tallied and not shown: {sorted(counts - shows)}, "
+                f"shown and not tallied: {sorted(shows - counts)}"
+            )
+    return services

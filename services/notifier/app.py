@@ -3,6 +3,7 @@
 from services.notifier.activities import ACTIVITIES
 from services.notifier.api import inbox, outgoing
 from services.notifier.boards.audit import projection_of
+from services.notifier.boards.live import Boards
 from services.notifier.boards.routes import routes_of
 from services.notifier.consumers import messages
 from services.notifier.domain.messages import Contact, Message, Outgoing
@@ -18,6 +19,7 @@ service = Service(
     documents=[Message, Outgoing, Contact],
     consumers=[messages, *(board.consumer for board in BOARDS)],
     projections=[projection_of(board) for board in BOARDS],
+    resources=[Boards],
     personal=personal,
     pages=pages,
 )

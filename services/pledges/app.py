@@ -1,8 +1,9 @@
 """How the service is wired."""
 
 from shared.http import challenges
-from shared.service import Projection, Service
+from shared.service import Service
 from shared.store.deadlines import Closing, Deadline
+from shared.store.tallies import Projection
 from shared.store.turns import Turn
 
 from . import queries
@@ -19,6 +20,7 @@ from .domain.pledge import Pledge
 from .domain.states import PENDING
 from .domain.team import Member, Observation, Talk, Team
 from .jobs import strike_out
+from .lookups import Lookups
 from .pages import pages
 
 routes = (
@@ -48,8 +50,9 @@ service = Service(
         Closing(Pledge, "campaign_id", PENDING, Pledge.lapse, Campaign, "ends_at", Campaign.ended),
         Deadline(MemberClaim, "deadline", MemberClaim.lapse),
     ],
-    counts={"pledges": queries.dashboard_counts, "chains": queries.chain_counts},
-    projections=[Projection("chains", "pledges", queries.chains_shown)],
+    projections=[Projection("chains", "pledges", ("chain",), ("signed", "counted"), queries.chains_shown)],
+    resources=[Lookups],
     open_topic="姓名、电话、门牌均已加密，其余本已公开 / who pledged is sealed, the rest is public anyway",
     pages=pages,
+    demo="services.pledges.demo",
 )

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, proxy
 
 from cachetools import TTLCache
 
@@ -29,18 +28,15 @@ class Lookups:
     """The look-ups of one process; `Lookups.of(store)`."""
 
     def __init__(self, store: Store) -> None:
-        self._store: Store = proxy(store)
+        self._store = store
         self._cache: TTLCache[str, asyncio.Task[Any]] = TTLCache(maxsize=1000, ttl=CACHED_SECONDS)
         self._locks = [asyncio.Lock() for _ in range(STRIPES)]
         self._phones = [asyncio.Lock() for _ in range(STRIPES)]
 
     @classmethod
     def of(cls, store: Store) -> "Lookups":
-        """Those that belong to a store."""
-        found = _known.get(store)
-        if found is None:
-            found = _known[store] = cls(store)
-        return found
+        """Those of the process that has this store."""
+        return store.resource(cls)
 
     async def campaign(self, campaign_id: str) -> Campaign:
         """A campaign as it was at most a second ago; not to be changed. Raises NotFound."""
@@ -109,6 +105,3 @@ class Lookups:
     def alone_with(self, phone_key: str) -> asyncio.Lock:
         """The same for a phone; of other locks, so that it may be taken while one of those is held."""
         return self._phones[hash(phone_key) % STRIPES]
-
-
-_known: WeakKeyDictionary[Store, Lookups] = WeakKeyDictionary()

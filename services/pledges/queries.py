@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 
-from shared.city.divisions import CITY, county_of, division_range
-from shared.model.documents import Document
+from shared.city.divisions import CITY, division_range
+from shared.model.tallies import Tally
 from shared.mongo.driver import Bson
 from shared.store.store import Store
+from shared.store.tallies import Counts, counted
 
 from .domain.chain import Chain
-from .domain.checkin import STREAK_DAYS, CheckIn
 from .domain.fraud import ListEntry, ListKind
 from .domain.invalidation import RUNNING, Invalidation
 from .domain.pledge import Pledge
 from .domain.states import PledgeState
-from .domain.team import Observation, Talk, TalkState
 
 MANY = 10_000_000
-Counts = dict[str, dict[str, int]]
 
 
 async def counted_with(store: Store, pledge: Pledge) -> Pledge | None:
@@ -92,55 +90,9 @@ async def listed_phone(store: Store, phone_key: str) -> ListEntry | None:
 
 # ── what the audit compares with ─────────────────────────────────────────────────────────────────
 
-
-async def dashboard_counts(store: Store) -> Counts:
-    """By `<county>:<day>`: all that the dashboard shows, recomputed from the documents themselves."""
-    counts: Counts = {}
-    in_chain = {"serial": {"$gt": 0}}
-    by_signing = {"signed": {"$sum": 1}, "members": {"$sum": "$members"}}
-    await _add(counts, store, Pledge, in_chain, "$signed_day", by_signing)
-    for state in (PledgeState.WITHDRAWN, PledgeState.INVALIDATED):
-        ended = in_chain | {"state": state}
-        await _add(counts, store, Pledge, ended, "$ended_day", {state.value: {"$sum": 1}})
-    completed = {"$eq": [{"$mod": ["$streak", STREAK_DAYS]}, 0]}
-    by_day = {"checked_in": {"$sum": 1}, "streaks_completed": {"$sum": {"$cond": [completed, 1, 0]}}}
-    await _add(counts, store, CheckIn, {}, "$day", by_day)
-    await _add(counts, store, Chain, {}, "$milestone_days", {"milestones": {"$sum": 1}}, of_each=True)
-    await _add(counts, store, Talk, {"state": TalkState.HELD}, "$held_day", {"talks": {"$sum": 1}})
-    await _add(counts, store, Observation, {}, "$day", {"observations": {"$sum": 1}})
-    return counts
-
-
-async def _add(
-    counts: Counts,
-    store: Store,
-    model: type[Document],
-    where: Bson,
-    day: str,
-    sums: Bson,
-    *,
-    of_each: bool = False,
-) -> None:
-    """Add what a class of documents sums up to. `of_each`: the field `day` is a list, of as many days."""
-    group = {"_id": {"division": "$division", "day": day}, **sums}
-    each = [{"$unwind": day}] if of_each else []
-    async for row in store.collection(model).aggregate([{"$match": where}, *each, {"$group": group}]):
-        key = row.pop("_id")
-        found = counts.setdefault(f"{county_of(key['division'])}:{key['day']}", {})
-        for column, value in row.items():
-            if value:
-                found[column] = found.get(column, 0) + value
-
-
-async def chain_counts(store: Store) -> Counts:
-    """By chain id: signed and counted, recomputed from the pledges."""
-    in_force = {"$cond": [{"$eq": ["$state", PledgeState.COUNTED]}, 1, 0]}
-    group: Bson = {"_id": "$chain_id", "signed": {"$sum": 1}, "counted": {"$sum": in_force}}
-    rows = store.collection(Pledge).aggregate([{"$match": {"serial": {"$gt": 0}}}, {"$group": group}])
-    return {row["_id"]: {"signed": row["signed"], "counted": row["counted"]} async for row in rows}
+CHAINS = Tally({"signed": "signed", "counted": "counted"}, by={"chain": "id"})
 
 
 async def chains_shown(store: Store) -> Counts:
-    """By chain id: what the chains say."""
-    rows = store.collection(Chain).find({}, {"signed": 1, "counted": 1})
-    return {row["_id"]: {"signed": row["signed"], "counted": row["counted"]} async for row in rows}
+    """What the chains say of themselves."""
+    return await counted(store, [(Chain, CHAINS)])

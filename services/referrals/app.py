@@ -4,7 +4,6 @@ from shared.service import Service
 from shared.store.deadlines import Deadline
 from shared.store.turns import Turn
 
-from . import queries
 from .api import asking, capacity, claims, clinical, emergencies, exporting, logistics
 from .domain.claim import PatientClaim
 from .domain.reading import Grant, Reading
@@ -25,6 +24,6 @@ service = Service(
         Deadline(Grant, "deadline", Grant.fall_due),
         Deadline(PatientClaim, "deadline", PatientClaim.lapse),
     ],
-    counts={"referrals": queries.dashboard_counts},
     personal=personal,
+    demo="services.referrals.demo",
 )

@@ -1,11 +1,8 @@
 """Named queries over referrals, slots, readings and emergencies."""
 
-from collections import Counter
 from datetime import datetime
 
-from shared.city.days import local_day
 from shared.city.departments import Department
-from shared.city.divisions import county_of
 from shared.mongo.driver import Bson
 from shared.store.store import Store
 
@@ -14,9 +11,6 @@ from .domain.referral import Referral
 from .domain.slot import SlotState
 from .domain.states import states_of
 from .domain.ward import MOST_BEDS, Ward
-
-LONGEST_WAIT = 365
-"""Days of waiting that the dashboard tells apart."""
 
 
 def queue_of(role: str, department: Department | None) -> Bson:
@@ -56,24 +50,3 @@ async def readings(store: Store, referral_id: str, limit: int) -> list[Reading]:
 async def last_grant(store: Store, referral_id: str, by: str) -> Grant | None:
     """The last emergency in which somebody read a record; there is never more than one that holds."""
     return await store.first(Grant, {"referral_id": referral_id, "by": by}, until=-1)
-
-
-# ── what the audit compares with ─────────────────────────────────────────────────────────────────
-
-
-async def dashboard_counts(store: Store) -> dict[str, dict[str, int]]:
-    """By `<county>:<department>`: `in_<state>`, `waited_<days>`, offered, lapsed.
-
-    Recomputed from the referrals themselves.
-    """
-    found: dict[str, Counter[str]] = {}
-    async for stored in store.collection(Referral).find({}):
-        referral = Referral.of_stored(stored)
-        moves = Counter(step.move for step in referral.history)
-        counts = found.setdefault(f"{county_of(referral.division)}:{referral.department}", Counter())
-        counts[f"in_{referral.state}"] += 1
-        counts.update({"offered": moves["offer_bed"], "lapsed": moves["lapse"]})
-        if referral.placed_at:
-            days = (local_day(referral.placed_at) - local_day(referral.requested_at)).days
-            counts[f"waited_{min(days, LONGEST_WAIT)}"] += 1
-    return {key: {name: n for name, n in counts.items() if n} for key, counts in found.items()}

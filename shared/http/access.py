@@ -2,7 +2,7 @@
 
 `caller: Annotated[Caller, may(Role.CITY_OFFICER)]` lets callers with that role in;
 `_: Annotated[Asking, anyone("why")]` says that a route is open to the public, and why it may be.
-A route without a rule fails a test; `docs/access.md` is written from these rules.
+A service with a route that has none is not built; `docs/access.md` is written from these rules.
 """
 
 from typing import Annotated, Any

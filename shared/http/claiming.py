@@ -6,9 +6,10 @@ from typing import Annotated, TypeVar
 from shared.http.access import Caller
 from shared.http.routes import Body
 from shared.http.views import StateView
-from shared.model.claims import Claim, ClaimState, OwnClaim, WrongClaimCode, code_key, plain_code
+from shared.model.claims import Claim, ClaimState, OwnClaim, code_key, plain_code
 from shared.model.clock import now
 from shared.model.personal import PersonId
+from shared.model.problems import WrongCode
 from shared.model.text import Rule
 from shared.store.store import Store
 from shared.store.turns import take
@@ -56,13 +57,13 @@ async def start(
 async def brought(store: Store, caller: Caller, kind: type[C], code: str) -> C:
     """The open claim whose code this is; every try counts. Then `confirm` it, together with the record.
 
-    Raises TooManyRequests, WrongClaimCode, OwnClaim.
+    Raises TooManyRequests, WrongCode, OwnClaim.
     """
     blind = store.vault.blind_index
     left = await take(store, blind(f"claim-tries|{caller.id}"), TRIES_A_DAY)
     claim = await store.first(kind, {"code_key": {"$eq": code_key(blind, code), "$gt": ""}})
     if claim is None or claim.deadline is None or claim.deadline <= now():
-        raise WrongClaimCode(tries_left=left)
+        raise WrongCode("认领码不正确或已过期 / The code is wrong or too old", tries_left=left)
     if claim.started_by == caller.id:
         raise OwnClaim()
     return claim

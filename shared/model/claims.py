@@ -30,12 +30,6 @@ MINUTES = 30
 CLAIMANT = "claimant"
 
 
-class WrongClaimCode(Problem):
-    """There is no such code, or not any more; `tries_left` of today's."""
-
-    status, type, title, title_en = 422, "wrong-code", "认领码不正确或已过期", "The code is wrong or too old"
-
-
 class OwnClaim(Problem):
     """Who started a claim does not bring its code."""
 

@@ -16,6 +16,7 @@ from shared.model.known import Blind, ByAccount, ByPhone, PartOf, check_known, v
 from shared.model.personal import PersonId, personal_fields
 from shared.model.problems import Full
 from shared.model.roles import Account, Caller, reaches, reaches_department
+from shared.model.tallies import Tally
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 """A day in Asia/Shanghai, stored as YYYY-MM-DD."""
@@ -68,6 +69,8 @@ class Document(BaseModel):
     indexes: ClassVar[Sequence[Index]] = ()
     former_indexes: ClassVar[Sequence[str]] = ()
     """Names of indexes that earlier versions made, and whose rule holds no more."""
+    tallies: ClassVar[Sequence[Tally]] = ()
+    """What the audit counts in them."""
     person_field: ClassVar[str | None] = None
     """The field with the id of the person whose data it holds."""
     known_by: ClassVar[Sequence[ByAccount | ByPhone]] = ()
@@ -110,6 +113,9 @@ class Document(BaseModel):
         check_known(cls, forgets=cls.forget is not Document.forget)
         if taken := RESERVED & cls.model_fields.keys():
             raise TypeError(f"{cls.__name__}: {sorted(taken)} are the store's own")
+        for tally in cls.tallies:
+            if missing := tally.fields - cls.model_fields.keys():
+                raise TypeError(f"{cls.__name__}: tallied, and no field: {', '.join(sorted(missing))}")
         cls.bounds = _bounds(cls)
         for event, given in cls.publishes.items():
             taken_from(cls, event, frozenset(given))

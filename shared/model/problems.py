@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details: each declared once with its status, rendered by one handler."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "https://women.quzhou.example/problems/"
@@ -16,6 +16,15 @@ class Problem(Exception):
     type: ClassVar[str] = "internal"
     title: ClassVar[str] = "系统内部错误"
     title_en: ClassVar[str] = "Internal error"
+    registry: ClassVar[dict[str, "ProblemClass"]] = {}
+    """By type: answers are told apart by it, whichever service gives them."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        known = Problem.registry.setdefault(cls.type, cls)
+        if known is not cls or cls.type == Problem.type:
+            both = f"{known.__module__}.{known.__qualname__}, {cls.__module__}.{cls.__qualname__}"
+            raise TypeError(f"the problem type {cls.type} is declared twice: {both}")
 
     def __init__(
         self, detail: str | None = None, *, headers: dict[str, str] | None = None, **facts: Any
@@ -40,6 +49,9 @@ class Problem(Exception):
         if self.detail:
             body["detail"] = self.detail
         return body | self.facts
+
+
+ProblemClass: TypeAlias = type[Problem]
 
 
 class NotFound(Problem):
@@ -165,6 +177,18 @@ class MethodNotAllowed(Problem):
     """The path knows other methods; `Allow` says which."""
 
     status, type, title, title_en = 405, "method-not-allowed", "不支持此方法", "Method not allowed"
+
+
+class TooEarly(Problem):
+    """What is to be reported has not begun; `starts_at` says when it does."""
+
+    status, type, title, title_en = 409, "too-early", "尚未开始", "It has not begun"
+
+
+class WrongCode(Problem):
+    """Not the code that was sent, or there is none any more; `tries_left` of them."""
+
+    status, type, title, title_en = 422, "wrong-code", "验证码不正确", "The code is wrong"
 
 
 class BadRequest(Problem):

@@ -49,6 +49,8 @@ A = TypeVar("A", bound=BaseModel | Problem)
 T = TypeVar("T")
 
 _PENDING = Index("pending", [("outbox.time", 1)], where={"outbox.0": {"$exists": True}})
+OWN_INDEXES = (_PENDING, *INDEXES)
+"""Those that every collection has for the store itself."""
 log = structlog.get_logger()
 
 
@@ -56,7 +58,14 @@ class Store:
     """One service's documents. Every method waits at most `timeout` seconds, then raises Unavailable."""
 
     def __init__(
-        self, client: Client, prefix: str, service: str, vault: Vault, *, timeout: float = 1.8
+        self,
+        client: Client,
+        prefix: str,
+        service: str,
+        vault: Vault,
+        *,
+        timeout: float = 1.8,
+        resources: Iterable[type[Any]] = (),
     ) -> None:
         self.client = client
         self.service = service
@@ -73,13 +82,14 @@ class Store:
         self._commits: dict[type[Document], Grouped[Write, None]] = {}
         self._loads: dict[type[Document], Grouped[str, Bson | None]] = {}
         self._numbering: dict[type[Document], Numbering] = {}
+        self._resources = {kind: kind(self) for kind in resources}
 
     async def prepare(self, models: Sequence[type[Document]]) -> None:
         """Declare the documents of this service and create their indexes."""
         self.models = list(models)
         await create_index(self.answers.moved, AGE)
         for model in models:
-            for index in (_PENDING, *INDEXES, *model.indexes):
+            for index in (*OWN_INDEXES, *model.indexes):
                 await create_index(self.collection(model), index)
             for name in model.former_indexes:
                 await drop_index(self.collection(model), name)
@@ -87,6 +97,11 @@ class Store:
     def collection(self, model: type[Document]) -> Collection:
         """The collection behind a document class, for named queries."""
         return self.database[model.collection]
+
+    def resource(self, kind: type[T]) -> T:
+        """What this process has one of, as its service declares it. Raises KeyError for another."""
+        found: T = self._resources[kind]
+        return found
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 

@@ -81,7 +81,9 @@ class Platform:
 
     def demo(self, output: Path) -> subprocess.Popen[bytes]:
         """Start `jinguo demo` against the gateway, patient enough for a busy machine."""
-        patient = f"from jinguo import cli, demo_api; demo_api.PATIENCE = {PATIENCE}; cli.app()"
+        patient = (
+            f"from jinguo import cli; from shared.local import api; api.PATIENCE = {PATIENCE}; cli.app()"
+        )
         options = ["--url", self.url, "--households", str(HOUSEHOLDS)]
         command = [sys.executable, "-c", patient, "demo", *options]
         with output.open("wb") as file:

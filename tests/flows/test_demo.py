@@ -12,8 +12,8 @@ from rich.console import Console
 from running import flow_settings, serving
 
 from jinguo import demo
-from jinguo.client import Client
 from shared.local.child import free_port
+from shared.local.client import Client
 
 HOUSEHOLDS = 100
 CPU_SECONDS = 20 / 2000
@@ -29,7 +29,7 @@ def url(mongodb_uri: str, tmp_path: Path) -> Iterator[str]:
 async def test_the_dashboards_agree_and_the_client_costs_next_to_nothing(url: str) -> None:
     console = Console(file=io.StringIO(), width=100)
     before = time.thread_time()
-    assert await demo.run(url, HOUSEHOLDS, 7, console)
+    assert await demo.run(url, {"households": HOUSEHOLDS}, 7, console)
     assert (time.thread_time() - before) / HOUSEHOLDS < CPU_SECONDS
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
@@ -38,7 +38,7 @@ async def test_the_dashboards_agree_and_the_client_costs_next_to_nothing(url: st
 
 async def test_a_platform_that_is_not_there_is_told_at_once() -> None:
     with pytest.raises(ConnectionError):
-        await demo.run(f"http://127.0.0.1:{free_port()}", 1, 7, Console(file=io.StringIO()))
+        await demo.run(f"http://127.0.0.1:{free_port()}", {}, 7, Console(file=io.StringIO()))
 
 
 # ── the client ───────────────────────────────────────────────────────────────────────────────────────

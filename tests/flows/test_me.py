@@ -14,6 +14,7 @@ from jinguo import demo
 from jinguo.connection import Platform
 from jinguo.keys import apply_erasures
 from jinguo.operations import audit, settled
+from services.pledges.demo import households
 from shared.http.identity import Role
 from shared.log.wire import from_record
 from shared.model.events import Event, decode
@@ -24,12 +25,12 @@ HOUSEHOLDS, SEED = 5, 11
 
 async def test_what_is_held_is_read_in_one_document_and_erased_everywhere(platform: Platform) -> None:
     with serving(platform.settings) as url:
-        assert await demo.run(url, HOUSEHOLDS, SEED, Console(file=io.StringIO()))
+        assert await demo.run(url, {"households": HOUSEHOLDS}, SEED, Console(file=io.StringIO()))
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             assert (await http.get("/me")).status_code == 401
             assert (await http.get("/me", headers=bearer(url))).status_code == 403  # an officer
             [campaign, *_] = (await http.get("/pledges/campaigns")).json()["items"]
-            form = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0].form
+            form = households(HOUSEHOLDS, SEED, campaign["id"])[0].form
             mine = bearer(url, Role.RESIDENT, None, phone=f"+86{form['phone']}")
             assert await settled(platform, 60)
             [pledged] = (await read(http, mine))["pledges"]

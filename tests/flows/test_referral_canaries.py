@@ -9,13 +9,13 @@ import pytest
 from canaries import Finder
 from running import a_request, bearer, serving
 
-from jinguo import demo_referrals
-from jinguo.client import Client
 from jinguo.connection import Platform
-from jinguo.demo_api import Api
-from jinguo.demo_referrals import PATHS, Channel, Patient, Step
 from jinguo.operations import settled
+from services.referrals import demo
+from services.referrals.demo import PATHS, Channel, Patient, Step
 from shared.http.identity import Role
+from shared.local.api import Api
+from shared.local.client import Client
 from shared.settings import Settings
 
 NAME, PHONE, SUBJECT = "周金丝雀", "19876501234", "patient-of-canary"
@@ -42,8 +42,8 @@ async def test_nothing_of_a_patient_lies_in_clear_anywhere(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(demo_referrals, "BEGINS_IN", timedelta(seconds=1))
-    monkeypatch.setattr(demo_referrals, "PATHS", {s: tuple(map(with_opinions, PATHS[s])) for s in STATES})
+    monkeypatch.setattr(demo, "BEGINS_IN", timedelta(seconds=1))
+    monkeypatch.setattr(demo, "PATHS", {s: tuple(map(with_opinions, PATHS[s])) for s in STATES})
     finder, clinical = Finder(NAME, PHONE, SUBJECT, *CLINICAL), Finder(*CLINICAL)
     with serving(settings) as url:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:

@@ -13,13 +13,14 @@ from rich.console import Console
 from running import SIGNING, a_form, bearer, eventually, flow_settings, serving
 
 from jinguo import demo
-from jinguo.client import Client
 from jinguo.connection import Platform
-from jinguo.demo_api import Api
 from jinguo.operations import audit, replay, settled, trace
+from services.pledges.demo import APP, SIGNING_KEY, households
 from shared.city.divisions import communities, county_of
 from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned
 from shared.http.identity import Role
+from shared.local.api import Api
+from shared.local.client import Client
 from shared.model.events import decode
 from shared.mongo.driver import connect
 from shared.settings import Settings
@@ -76,7 +77,7 @@ def flow(request: pytest.FixtureRequest, mongodb_uri: str, tmp_path: Path) -> It
 
 
 async def test_what_households_sign_is_what_everybody_sees(flow: Flow) -> None:
-    assert await demo.run(flow.url, HOUSEHOLDS, SEED, Console(file=io.StringIO()))
+    assert await demo.run(flow.url, {"households": HOUSEHOLDS}, SEED, Console(file=io.StringIO()))
     await flow.check_audit()
     await check_inboxes(flow)
     await check_replay(flow)
@@ -125,7 +126,7 @@ async def check_inboxes(flow: Flow) -> None:
         signed = [event for event in map(decode, archived) if isinstance(event, PledgeSigned)]
         assert len(signed) == len({event.pledge_id for event in signed}) == HOUSEHOLDS
         (campaign,) = (await http.get("/pledges/campaigns")).raise_for_status().json()["items"]
-        phones = {h.form["phone"] for h in demo.households(HOUSEHOLDS, SEED, campaign["id"])}
+        phones = {h.form["phone"] for h in households(HOUSEHOLDS, SEED, campaign["id"])}
         for phone in phones:
             resident = bearer(flow.url, Role.RESIDENT, None, phone=f"+86{phone}")
             (person,) = (await http.get("/notifier/inboxes", headers=resident)).raise_for_status().json()
@@ -155,9 +156,9 @@ async def check_withdrawal(flow: Flow) -> None:
     before = await flow.dashboard()
     with closing(Client(flow.url, 4)) as client:
         api = Api(client)
-        client.headers = await api.token(demo.APP) | {"Signing-Key": demo.SIGNING_KEY}
+        client.headers = await api.token(APP) | {"Signing-Key": SIGNING_KEY}
         (campaign,) = (await api.get("/pledges/campaigns"))["items"]
-        household = demo.households(HOUSEHOLDS, SEED, campaign["id"])[0]
+        household = households(HOUSEHOLDS, SEED, campaign["id"])[0]
         path = f"/pledges/campaigns/{campaign['id']}/pledges"
         pledge = await api.post(path, household.form, household.key)  # answered once more, not signed again
         hers = bearer(flow.url, Role.RESIDENT, None, phone=f"+86{household.form['phone']}")

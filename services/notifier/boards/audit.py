@@ -5,16 +5,16 @@ from functools import partial
 from services.notifier.boards.cells import Cells
 from services.notifier.boards.declare import Board
 from shared.consumers.tables import read_table
-from shared.service import Projection
 from shared.store.store import Store
+from shared.store.tallies import Counts, Projection
 
 
-async def _shown(board: Board, store: Store) -> dict[str, dict[str, int]]:
+async def _shown(board: Board, store: Store) -> Counts:
     cells = Cells(board.by)
     cells.apply(await read_table(store, board.group, board.table))
     return board.audited(cells)
 
 
 def projection_of(board: Board) -> Projection:
-    """The board's table, as one that can be recomputed."""
-    return Projection(board.source, board.source, shown=partial(_shown, board))
+    """The board's table, as one that can be recounted."""
+    return Projection(board.source, board.source, board.by, board.counted, partial(_shown, board))

@@ -86,6 +86,11 @@ class Board:
         }
 
     @property
+    def counted(self) -> Sequence[str]:
+        """The columns that are counted."""
+        raise NotImplementedError
+
+    @property
     def snapshot(self) -> type[BaseModel]:
         """The shape of the whole board."""
         raise NotImplementedError

@@ -100,6 +100,14 @@ class HiddenBoard(Board):
     splits: Sequence[Split] = ()
 
     @cached_property
+    def counted(self) -> tuple[str, ...]:
+        """The columns that are counted: of all its states and days, and what the splits are made of."""
+        states = [STANDS_IN + state for part in self.parts for state in part.states]
+        waited = [f"{WAITED}{days}" for days in range(LONGEST + 1)]
+        split = {name for of in self.splits for made_of in of.parts.values() for name in made_of}
+        return (*states, *waited, *sorted(split))
+
+    @cached_property
     def _every(self) -> dict[str, Groups]:
         return {
             COUNTY: Groups("按县（市、区） By county", [county.code for county in counties()]),

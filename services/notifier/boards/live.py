@@ -1,4 +1,4 @@
-"""A live board: one per process and declaration, kept fresh while anybody watches."""
+"""Live boards: one per process and declaration, kept fresh while anybody watches."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -115,3 +115,17 @@ class Live:
             except Exception as error:  # shown as stale, and tried again
                 log.warning("board not read", board=self.board.source, error=repr(error))
             await asyncio.sleep(POLL)
+
+
+class Boards:
+    """The live boards of one process: each is made when it is first asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._live: dict[str, Live] = {}
+
+    def live(self, board: Board) -> Live:
+        """That of a declaration."""
+        if board.source not in self._live:
+            self._live[board.source] = Live(self._store, board)
+        return self._live[board.source]

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from services.notifier.boards.declare import Board
-from services.notifier.boards.live import Live
+from services.notifier.boards.live import Boards, Live
 from services.notifier.boards.stream import follow
 from services.notifier.pages import pages
 from shared.http.access import anyone
@@ -19,7 +19,6 @@ from shared.http.views import Cursor
 SEND_SECONDS = 30
 """A client that takes nothing for so long is cut off; it comes back with its last id."""
 _OPENING = anyone("看板页面，非公开数据另需令牌 / the page: what is not public asks for a token")
-_OPENING = anyone("看板页面，非公开数据另需令牌 / the page: what is not public asks for a token")
 
 
 def routes_of(board: Board) -> Router:
@@ -27,13 +26,8 @@ def routes_of(board: Board) -> Router:
     router = Router(prefix=f"/dashboards/{board.source}", tags=["dashboards"])
     readers, title = [board.readers], f"{board.title} / {board.title_en}"
 
-    async def live_board(request: Request, store: StoreDep) -> Live:
-        """This process's live board: made when first asked for."""
-        boards: dict[str, Live] = getattr(request.app.state, "boards", {})
-        request.app.state.boards = boards
-        if board.source not in boards:
-            boards[board.source] = Live(store, board)
-        return boards[board.source]
+    async def live_board(store: StoreDep) -> Live:
+        return store.resource(Boards).live(board)
 
     live_dep = Annotated[Live, Depends(live_board)]
 

@@ -11,7 +11,7 @@ from services.pledges import queries
 from services.pledges.codes import paying_for_code
 from services.pledges.domain.identity import keys_of, signing_key
 from services.pledges.domain.pledge import WRONG_CODES as WRONG
-from services.pledges.domain.pledge import HouseholdCounted, Pledge, WrongCode, code_text, new_code
+from services.pledges.domain.pledge import HouseholdCounted, Pledge, code_text, new_code
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.states import PENDING
 from services.pledges.lookups import Lookups
@@ -26,7 +26,7 @@ from shared.http.views import Consent
 from shared.model.clock import now
 from shared.model.doors import Door
 from shared.model.names import Name
-from shared.model.problems import AlreadyExists, VersionConflict
+from shared.model.problems import AlreadyExists, VersionConflict, WrongCode
 from shared.model.text import Code, Phone
 from shared.model.workflow import Actor
 from shared.store.store import Store

@@ -14,6 +14,7 @@ from shared.contracts.pledges import (
     PledgeWithdrawn,
 )
 from shared.model.documents import Day, Document, Index, Most, Publishes
+from shared.model.tallies import COUNTY, DAY, Tally
 
 from .campaign import MOST_TEXTS
 
@@ -37,6 +38,9 @@ class Chain(Document):
     collection: ClassVar[str] = "chains"
     publishes: ClassVar[Publishes] = {ChainMilestoneReached: ("kind", "value", "day")}
     indexes: ClassVar[Sequence[Index]] = (Index("campaign", [("campaign_id", 1), ("division", 1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (
+        Tally({"milestones": 1}, by={COUNTY: "division", DAY: "milestone_days"}),
+    )
 
     campaign_id: str
     division: str

@@ -8,11 +8,13 @@ from shared.contracts.pledges import HouseholdCheckedIn, StreakCompleted
 from shared.model.documents import Day, Document, Index, Publishes
 from shared.model.known import PartOf
 from shared.model.problems import Problem
+from shared.model.tallies import COUNTY, DAY, Tally
 
 from .pledge import Pledge
 from .states import COUNTED
 
 STREAK_DAYS = 21
+ON_ITS_DAY = {COUNTY: "division", DAY: "day"}
 
 
 class DoneToday(Problem):
@@ -40,6 +42,10 @@ class CheckIn(Document):
     publishes: ClassVar[Publishes] = {HouseholdCheckedIn: ("signer",), StreakCompleted: ("signer", "days")}
     former_indexes: ClassVar[Sequence[str]] = ("pledge",)
     indexes: ClassVar[Sequence[Index]] = (Index("days", [("pledge_id", 1), ("day", -1), ("_id", -1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (
+        Tally({"checked_in": 1}, by=ON_ITS_DAY),
+        Tally({"streaks_completed": 1}, by=ON_ITS_DAY, where={"streak": {"$mod": [STREAK_DAYS, 0]}}),
+    )
 
     pledge_id: str
     campaign_id: str

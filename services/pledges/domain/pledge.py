@@ -25,9 +25,11 @@ from shared.model.known import ByAccount, ByPhone
 from shared.model.personal import Keyed, Personal, PersonId
 from shared.model.problems import Problem, TooManyRequests
 from shared.model.stateful import Stateful
+from shared.model.tallies import Tally
 from shared.model.workflow import Actor, Workflow
 
 from .campaign import Campaign
+from .counting import TALLIES
 from .identity import Keys
 from .limits import CODE_MINUTES, Limit
 from .reasons import Why
@@ -42,12 +44,6 @@ CODES_KNOWN = max(limit.most for limit in RESEND)
 """As many of the last codes as the limits look back at."""
 SIGNER = Actor("signer")
 """Who acts, in the history: signers need no account, and nobody is named there."""
-
-
-class WrongCode(Problem):
-    """The one-time code is not the one that was sent; `tries_left` of them."""
-
-    status, type, title, title_en = 422, "wrong-code", "验证码不正确", "The code is wrong"
 
 
 class CodeExpired(Problem):
@@ -117,6 +113,7 @@ class Pledge(Stateful):
         Index("invalidations", [("invalidation", 1)], where={"invalidation": {"$gt": ""}}),
         Index("reviews", [("created_at", 1)], where={"state": "verified"}),
     )
+    tallies: ClassVar[Sequence[Tally]] = TALLIES
 
     campaign_id: str
     text_version: int

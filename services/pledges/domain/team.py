@@ -12,9 +12,10 @@ from shared.model.claims import AlreadyClaimed
 from shared.model.documents import Day, Document, Index, Publishes
 from shared.model.known import ByAccount
 from shared.model.personal import Keyed, Personal, PersonId
-from shared.model.problems import Erased, Problem
+from shared.model.problems import Erased, Problem, TooEarly
 from shared.model.roles import Role
 from shared.model.stateful import Stateful
+from shared.model.tallies import COUNTY, DAY, Tally
 from shared.model.workflow import Actor, Move, Queue, Workflow
 
 from .reasons import Why
@@ -31,12 +32,6 @@ class OutsideDivision(Problem):
 
     status, type = 403, "outside-division"
     title, title_en = "不在本队负责的区域", "Outside the team's division"
-
-
-class TooEarly(Problem):
-    """The talk has not begun; `starts_at` says when."""
-
-    status, type, title, title_en = 409, "too-early", "宣讲尚未开始", "The talk has not begun"
 
 
 class TeamRole(StrEnum):
@@ -137,6 +132,9 @@ class Talk(Stateful):
     publishes: ClassVar[Publishes] = {TalkMoved: (), TalkHeld: ("day",)}
     former_indexes: ClassVar[Sequence[str]] = ("team",)
     indexes: ClassVar[Sequence[Index]] = (Index("times", [("team_id", 1), ("starts_at", 1), ("_id", 1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (
+        Tally({"talks": 1}, by={COUNTY: "division", DAY: "held_day"}, where={"state": TalkState.HELD}),
+    )
 
     team_id: str
     campaign_id: str
@@ -189,6 +187,7 @@ class Observation(Document):
     publishes: ClassVar[Publishes] = {ObservationRecorded: ()}
     former_indexes: ClassVar[Sequence[str]] = ("team",)
     indexes: ClassVar[Sequence[Index]] = (Index("seen", [("team_id", 1), ("at", 1), ("_id", 1)]),)
+    tallies: ClassVar[Sequence[Tally]] = (Tally({"observations": 1}, by={COUNTY: "division", DAY: "day"}),)
 
     team_id: str
     campaign_id: str

@@ -17,8 +17,10 @@ from shared.model.personal import Personal, PersonId
 from shared.model.problems import Erased, InvalidRequest, Problem
 from shared.model.roles import Caller, Role
 from shared.model.stateful import Stateful
+from shared.model.tallies import Tally
 from shared.model.workflow import Actor, Transition, Workflow
 
+from .counting import TALLIES
 from .departments import DEPARTMENTS
 from .states import READ_BY_DEPARTMENT, REFERRAL, TAKEN_BACK, ReferralState, Urgency, Why
 
@@ -98,6 +100,7 @@ class Referral(Stateful):
         ),
         Index("own", [("patient_key", 1), ("requested_at", -1)]),
     )
+    tallies: ClassVar[Sequence[Tally]] = TALLIES
 
     patient: PersonId
     patient_key: str = ""

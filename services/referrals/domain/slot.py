@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from shared.city.departments import Department
 from shared.contracts.referrals import SlotMoved
 from shared.model.documents import Index, Publishes
-from shared.model.problems import InvalidRequest, Problem
+from shared.model.problems import InvalidRequest, Problem, TooEarly
 from shared.model.stateful import Stateful
 from shared.model.workflow import Actor, Move, Workflow
 
@@ -48,12 +48,6 @@ class OtherDepartment(Problem):
     """The slot is one of another department than the referral."""
 
     status, type, title, title_en = 409, "other-department", "不是同一科室", "Another department's slot"
-
-
-class TooEarly(Problem):
-    """The consult has not begun; `starts_at` says when."""
-
-    status, type, title, title_en = 409, "too-early", "会诊尚未开始", "The consult has not begun"
 
 
 class TooLate(Problem):

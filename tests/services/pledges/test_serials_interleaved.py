@@ -22,6 +22,7 @@ from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeSigned
 from shared.host import Host
 from shared.mongo.driver import Bson
+from shared.store.tallies import recount
 
 BLOCKED = [f"159{number:08}" for number in range(60)]
 """Phones on the block list: their pledges wait for the reviewer. Each is good for five forms."""
@@ -195,7 +196,8 @@ async def chains_follow(town: Replicas) -> None:
 
     async def agree() -> bool:
         store = host.stores["pledges"]
-        return await queries.chain_counts(store) == await queries.chains_shown(store)
+        recounted = await recount(store, service.documents, ("chain",))
+        return recounted == await queries.chains_shown(store)
 
     try:
         await eventually(agree)

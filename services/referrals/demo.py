@@ -1,22 +1,19 @@
-"""The second half of `jinguo demo`: made-up patients in every state of the green channel."""
+"""Made-up patients are brought to every state of the green channel."""
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-
-from jinguo.demo_api import CLIENTS, GIVEN, PATIENCE, SURNAMES, Api
-from jinguo.issuer import Person
 from shared.city.days import local_day
 from shared.city.departments import Department
 from shared.city.divisions import counties
 from shared.contracts.referrals import ENDED
+from shared.local.api import Api
+from shared.local.demo import Did, Part, Row, a_name, work_through
+from shared.local.people import Person
 from shared.model.roles import Role
 
 BEGINS_IN = timedelta(seconds=20)
@@ -74,7 +71,7 @@ def _request(chance: random.Random, number: int, places: list[str]) -> dict[str,
     return {
         "department": list(Department)[number % 2],
         "county": places[number % len(places)],
-        "name": chance.choice(SURNAMES) + "".join(chance.sample(GIVEN, 2)),
+        "name": a_name(chance, 2),
         "phone": f"198{chance.randrange(10**8):08d}",
         "delayed_since": (local_day(datetime.now(UTC)) - timedelta(days=chance.randrange(5, 90))).isoformat(),
         "summary": "（演示）体检发现结节，待进一步检查",
@@ -144,7 +141,7 @@ class Channel:
 
         Small groups are merged there: `a+b` are the states of one that is shown.
         """
-        shown = await self._api.get("/notifier/dashboards/referrals", headers=self._staff[COORDINATOR])
+        shown = await self._api.board("referrals", self._staff[COORDINATOR])
         found = {}
         for part in ("running", "ended"):
             people = shown[part] or {"people": 0, "by_state": []}
@@ -153,62 +150,34 @@ class Channel:
         return found
 
 
-async def run(api: Api, count: int, seed: int, console: Console) -> bool:
-    """Bring `count` patients to all states. False when the dashboard differs."""
+async def refer(api: Api, count: int, seed: int) -> Did:
+    """Bring `count` patients to all states."""
     everybody = patients(count, f"demo-{seed}-{datetime.now(UTC).timestamp():.0f}")
     channel = Channel(api)
     await channel.open(count)
     before = await channel.board()
-    await _walk_all(channel, everybody)
+    # Who waits for a consult to begin waits while the others are seen.
+    first = sorted(everybody, key=lambda patient: patient.state != "consulted")
+    await work_through("转诊 referrals", first, channel.walk)
     states = Counter(patient.state for patient in everybody)
     ended = sum(states[state] for state in ENDED)
-    expected = {"running": before["running"] + count - ended, "ended": before["ended"] + ended}
     fresh = before["running"] == before["ended"] == 0
+    return Did(
+        heads=("转诊 referrals", "人数 people"),
+        rows=[
+            *(Row(state, people) for state, people in sorted(states.items())),
+            Row("办理中 on their way", before["running"] + count - ended, "running"),
+            Row("已结束 through", before["ended"] + ended, "ended"),
+        ],
+        board=channel.board,
+        also=lambda shown: not fresh or _adds_up(states, shown),
+    )
 
-    def agrees(shown: dict[str, int]) -> bool:
-        return expected.items() <= shown.items() and (not fresh or _adds_up(states, shown))
 
-    shown = await _shown(channel, agrees)
-    console.print(_table(states, expected, shown))
-    return agrees(shown)
-
-
-def _adds_up(states: Counter[str], shown: dict[str, int]) -> bool:
+def _adds_up(states: Counter[str], shown: Mapping[str, int]) -> bool:
     """Whether every group of states that is shown has as many people as were brought there."""
     groups = {name: people for name, people in shown.items() if name not in ("running", "ended")}
     return all(sum(states[state] for state in name.split("+")) == people for name, people in groups.items())
 
 
-async def _walk_all(channel: Channel, everybody: list[Patient]) -> None:
-    # Who waits for a consult to begin waits while the others are seen.
-    queue = iter(sorted(everybody, key=lambda patient: patient.state != "consulted"))
-    with Progress() as progress:
-        task = progress.add_task("转诊 referrals", total=len(everybody))
-
-        async def client() -> None:
-            for patient in queue:
-                await channel.walk(patient)
-                progress.advance(task)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CLIENTS):
-                group.create_task(client())
-
-
-async def _shown(channel: Channel, agrees: Callable[[dict[str, int]], bool]) -> dict[str, int]:
-    """What the dashboard says once it has caught up, or has had its time."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while True:
-        shown = await channel.board()
-        if agrees(shown) or asyncio.get_running_loop().time() > deadline:
-            return shown
-        await asyncio.sleep(0.2)
-
-
-def _table(states: Counter[str], expected: dict[str, int], shown: dict[str, int]) -> Table:
-    table = Table("转诊 referrals", "人数 people", "看板 dashboard")
-    for state, people in sorted(states.items()):
-        table.add_row(state, str(people), "")
-    for part, title in (("running", "办理中 on their way"), ("ended", "已结束 through")):
-        table.add_row(title, str(expected[part]), str(shown[part]))
-    return table
+part = Part("referrals", 200, refer)

@@ -1,20 +1,16 @@
-"""What the parts of the demo stand on: the platform over HTTP, and names of made-up people."""
+"""The platform as its users see it: what the parts of the demo ask it, over HTTP."""
 
 import asyncio
 import random
-from collections import Counter
 from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from jinguo.client import Client
-from jinguo.issuer import PATH, NoToken, Person
+from shared.local.client import Client
+from shared.local.people import PATH, NoToken, Person
 
-CLIENTS = 32
 PATIENCE = 60
-"""Seconds that one request is tried again, and that the dashboard may take to catch up."""
-SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗郑梁谢宋唐许邓冯韩曹"
-GIVEN = "春兰桂英秀珍玉华丽芳敏静婷雪梅红霞燕萍慧洁琴娟艳莉佳欣怡悦宁"
+"""Seconds that one request is tried again, and that a board may take to catch up."""
 
 
 class Refused(RuntimeError):
@@ -70,19 +66,21 @@ class Api:
                 return answer.json()
         raise AssertionError("unreachable")
 
-    async def code_for(self, pledge_id: str) -> str:
-        """The one-time code that the notifier sent, from its local page. Raises NotYet after PATIENCE."""
+    async def code_for(self, **about: str) -> str:
+        """The one-time code that the notifier sent, from its local page; `about` names what it proves.
+
+        Raises NotYet after PATIENCE.
+        """
         clock = asyncio.get_running_loop().time
         began = clock()
         await asyncio.sleep(self._usual)  # to ask before it can be there costs both sides
-        while not (sent := await self.get("/notifier/outgoing.json", pledge_id=pledge_id)):
+        while not (sent := await self.get("/notifier/outgoing.json", None, **about)):
             if clock() - began > PATIENCE:
-                raise NotYet(f"no message for {pledge_id} yet")
+                raise NotYet(f"no message for {about} yet")
             await asyncio.sleep(random.uniform(0.5, 1) * max(0.03, self._usual / 2))
         self._usual += ((clock() - began) * 0.9 - self._usual) / 20
         return str(sent[0]["code"])
 
-    async def by_county(self) -> Counter[str]:
-        """What the dashboard says was signed, by county code."""
-        shown = await self.get("/notifier/dashboards/pledges")
-        return Counter({county["code"]: county["signed"] for county in shown["by_county"]})
+    async def board(self, activity: str, headers: dict[str, str] | None = None) -> Any:
+        """What an activity's board shows."""
+        return await self.get(f"/notifier/dashboards/{activity}", headers=headers)
