@@ -40,8 +40,8 @@ class Harvest(Document):
         self.closes_at = None
 
 
-def gardens(**declared: Any) -> Service:
-    return Service("gardens", "一米菜园", **declared)
+def orchard(**declared: Any) -> Service:
+    return Service("orchard", "一米菜园", **declared)
 
 
 # ── problems ─────────────────────────────────────────────────────────────────────────────────────────
@@ -72,7 +72,7 @@ def test_a_route_without_a_rule_is_refused() -> None:
     async def bring() -> None: ...
 
     with pytest.raises(TypeError, match="POST /harvests does not say who may call it"):
-        gardens(routers=[router])
+        orchard(routers=[router])
 
 
 def test_two_routes_that_one_request_finds_are_refused() -> None:
@@ -87,9 +87,9 @@ def test_two_routes_that_one_request_finds_are_refused() -> None:
     @other.put("/{number}")
     async def change(number: str, _: Anyone) -> None: ...
 
-    gardens(routers=[other])
+    orchard(routers=[other])
     with pytest.raises(TypeError, match=r"a route is declared twice: GET /harvests/{}"):
-        gardens(routers=[one, other])
+        orchard(routers=[one, other])
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +100,7 @@ def test_two_documents_with_one_collection_are_refused() -> None:
         collection: ClassVar[str] = "harvests"
 
     with pytest.raises(TypeError, match="a collection is declared twice: harvests"):
-        gardens(documents=[Harvest, Basket])
+        orchard(documents=[Harvest, Basket])
 
 
 @pytest.mark.parametrize("name", ["plots", "pending", "due_closes_at"])
@@ -111,7 +111,7 @@ def test_two_indexes_with_one_name_are_refused_those_of_store_and_deadlines_incl
 
     closing = Deadline(Basket, "closes_at", Basket.close)
     with pytest.raises(TypeError, match=f"an index of Basket is declared twice: {name}"):
-        gardens(documents=[Basket], deadlines=[closing])
+        orchard(documents=[Basket], deadlines=[closing])
 
 
 def test_a_column_that_two_tallies_add_to_is_refused() -> None:
@@ -119,7 +119,7 @@ def test_a_column_that_two_tallies_add_to_is_refused() -> None:
         collection: ClassVar[str] = "baskets"
 
     with pytest.raises(TypeError, match="a tally by county, day is declared twice: grams, harvests"):
-        gardens(documents=[Harvest, Basket])
+        orchard(documents=[Harvest, Basket])
 
 
 def test_a_tally_of_a_field_that_is_none_is_no_document() -> None:
@@ -134,10 +134,10 @@ def test_a_tally_of_a_field_that_is_none_is_no_document() -> None:
 
 
 def test_a_consumer_group_is_there_once_and_under_the_services_name() -> None:
-    with pytest.raises(TypeError, match=r"a consumer group is declared twice: gardens\.wall"):
-        gardens(consumers=[Consumer("gardens.wall"), Consumer("gardens.wall")])
-    with pytest.raises(TypeError, match=r"a consumer group of gardens begins with its name: ledger\.wall"):
-        gardens(consumers=[Consumer("ledger.wall")])
+    with pytest.raises(TypeError, match=r"a consumer group is declared twice: orchard\.wall"):
+        orchard(consumers=[Consumer("orchard.wall"), Consumer("orchard.wall")])
+    with pytest.raises(TypeError, match=r"a consumer group of orchard begins with its name: ledger\.wall"):
+        orchard(consumers=[Consumer("ledger.wall")])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_consumer_group_is_there_once_and_under_the_services_name() -> None:
 )
 def test_a_deadline_looks_at_fields_that_are_there(deadline: Any) -> None:
     with pytest.raises(TypeError, match=r"a deadline looks at Harvest\.(ends_at|season_id), which is no"):
-        gardens(documents=[Harvest], deadlines=[deadline])
+        orchard(documents=[Harvest], deadlines=[deadline])
 
 
 # ── resources ────────────────────────────────────────────────────────────────────────────────────────
@@ -181,14 +181,14 @@ async def nothing(_: Store) -> Counts:
 
 
 def board(*columns: str) -> Service:
-    projection = Projection("gardens", "gardens", (COUNTY, DAY), columns, nothing)
-    return Service("notifier", "看板", projections=[projection])
+    projection = Projection("orchard", "orchard", (COUNTY, DAY), columns, nothing)
+    return Service("boards", "看板", projections=[projection])
 
 
 def test_what_is_tallied_and_what_is_shown_are_the_same_columns() -> None:
-    counted = gardens(documents=[Harvest])
+    counted = orchard(documents=[Harvest])
     assert together(counted, board("harvests", "grams"))
-    with pytest.raises(TypeError, match=r"gardens by county, day: tallied and not shown: \['grams'\]"):
+    with pytest.raises(TypeError, match=r"orchard by county, day: tallied and not shown: \['grams'\]"):
         together(counted, board("harvests"))
     with pytest.raises(TypeError, match=r"shown and not tallied: \['baskets'\]"):
         together(counted, board("harvests", "grams", "baskets"))
@@ -198,7 +198,7 @@ def test_what_is_tallied_and_what_is_shown_are_the_same_columns() -> None:
 
 def test_two_services_with_one_name_are_refused() -> None:
     with pytest.raises(TypeError, match="one name"):
-        together(gardens(), gardens())
+        together(orchard(), orchard())
 
 
 def test_the_services_of_today_are_declared_as_they_should_be() -> None:
