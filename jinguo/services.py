@@ -1,11 +1,11 @@
-"""The list of services. Adding one is: its folder, its contract, and one line here."""
+"""The services. Adding one is: its folder, its contract, its file in the notifier, and its name here."""
 
-from services.notifier.app import service as notifier
-from services.pledges.app import service as pledges
-from services.referrals.app import service as referrals
+from importlib import import_module
+
 from shared.service import Service, together
 
-SERVICES = together(pledges, referrals, notifier)
+NAMES = ("pledges", "referrals", "notifier")
+SERVICES = together(*(import_module(f"services.{name}.app").service for name in NAMES))
 
 
 def named(*names: str) -> list[Service]:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel
 
 from shared import security_log
-from shared.http.access import Caller, Role, may
+from shared.http.access import Caller, Role
 from shared.http.belonging import MOST, belonging, of_persons, parts_of
+from shared.http.callers import FreshResident, Resident
 from shared.http.parameters import StoreDep
 from shared.http.routes import Router
 from shared.model.clock import now
@@ -25,8 +26,6 @@ from shared.security_log import Kind
 from shared.store.request_keys import part
 from shared.store.store import Store
 
-Resident = Annotated[Caller, may(Role.RESIDENT)]
-FreshResident = Annotated[Caller, may(Role.RESIDENT, fresh=True)]
 AT_A_TIME = 500
 """Persons that are looked for with one query."""
 SELF, RESTORED = Actor("self", Role.RESIDENT), Actor("restored")

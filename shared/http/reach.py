@@ -13,10 +13,12 @@ from typing import Annotated, Any, NamedTuple, get_args
 from pydantic import AfterValidator, BaseModel
 
 from shared.city.departments import Department
-from shared.city.divisions import DivisionCode, Place
+from shared.city.divisions import CITY, DivisionCode, Place, division_range
 from shared.http.access import Forbidden, Rule, rule_of
 from shared.http.acting import acting
-from shared.model.roles import SCOPES, Role, reaches, reaches_department
+from shared.model.documents import Document
+from shared.model.roles import SCOPES, Caller, Role, reaches, reaches_department
+from shared.mongo.driver import Bson
 
 
 class Own:
@@ -50,6 +52,25 @@ OwnDivision = Annotated[DivisionCode, AfterValidator(_own_division), Own()]
 """The code of a division that the caller is responsible for. Raises Forbidden."""
 OwnDepartment = Annotated[Department, AfterValidator(_own_department), Own()]
 """A department that the caller has to do with. Raises Forbidden."""
+
+
+def within(caller: Caller, division: str) -> str:
+    """A division that the caller wants to act in. Raises Forbidden when it is not theirs."""
+    if not reaches(caller, division):
+        raise Forbidden(division=division)
+    return division
+
+
+def concerning(model: type[Document], caller: Caller) -> Bson | None:
+    """What of a class staff have to do with, as a query (see `Document.concerns`); None: nothing of it."""
+    if "department" in model.model_fields:
+        departments = SCOPES[caller.role].departments
+        return {"own": {"department": caller.department}, "all": {}}.get(departments)
+    if caller.division is None:
+        return None
+    if "division" in model.model_fields:
+        return {"division": division_range(caller.division)}
+    return {} if caller.division == CITY else None
 
 
 class Named(NamedTuple):

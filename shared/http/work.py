@@ -7,15 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
-from shared.city.divisions import CITY, division_range
 from shared.http.access import Caller, Role, may
 from shared.http.belonging import belonging
 from shared.http.lists import After, Limit, Page, Place, beyond, cut, place_of
 from shared.http.parameters import StoreDep
+from shared.http.reach import concerning
 from shared.http.routes import Router
 from shared.model.clock import now
 from shared.model.stateful import Stateful
-from shared.mongo.driver import Bson
 from shared.store.store import Store
 
 Worker = Annotated[Caller, may(*Role)]
@@ -75,22 +74,11 @@ async def _of_class(
     store: Store, model: type[Stateful], caller: Caller, place: Place | None, limit: int
 ) -> list[Stateful]:
     states = [state for state, queue in model.flow.queues.items() if caller.role in queue.roles]
-    where = _reached(model, caller)
+    where = concerning(model, caller)
     if not states or where is None:
         return []
     conditions = [{"state": {"$in": states}}, where, beyond(SORT, place)]
     return await store.select(model, {"$and": conditions}, sort=SORT, limit=limit + 1)
-
-
-def _reached(model: type[Stateful], caller: Caller) -> Bson | None:
-    """What of a class the caller has to do with in the role that she acts in; None: nothing."""
-    if caller.division is not None:
-        if "division" in model.model_fields:
-            return {"division": division_range(caller.division)}
-        return {} if caller.division == CITY else None
-    if caller.department is not None:
-        return {"department": caller.department} if "department" in model.model_fields else None
-    return {}
 
 
 def _place(item: Stateful) -> Place:

@@ -12,6 +12,7 @@ from services.notifier.queries.messages import inbox_page, unread
 from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
 from shared.http.access import Caller, Forbidden, Role
+from shared.http.callers import Officer, Resident
 from shared.http.parameters import StoreDep
 from shared.http.reach import OwnDivision
 from shared.http.routes import Router
@@ -20,7 +21,7 @@ from shared.model.clock import now
 from shared.model.problems import NotFound
 from shared.store.store import Store
 
-from .callers import AtDesk, Officer, Resident
+from .callers import AtDesk
 
 router = Router(tags=["inbox"])
 Recipient = Annotated[str, Path(max_length=64)]

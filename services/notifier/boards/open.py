@@ -74,7 +74,7 @@ class OpenBoard(Board):
     tiles: Sequence[str] = ()
     of_county: Sequence[str] = ()
     of_day: Sequence[str] = ()
-    """The columns that the page shows in total, by county and by day; the first as a bar."""
+    """The columns that the page shows in total, by county and by day, the first as a bar; none: all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,12 +139,17 @@ class OpenBoard(Board):
 
     def about(self) -> dict[str, Any]:
         """What the page is told to draw."""
-        names = ("title", "title_en", "covers", "tiles", "of_county", "of_day")
-        return {name: getattr(self, name) for name in names} | {
-            "columns": [column._asdict() for column in self.columns],
-            "households": households(CITY),
-            "parts": [],
-        }
+        every = [column.name for column in self.columns]
+        shown = {name: getattr(self, name) or every for name in ("tiles", "of_county", "of_day")}
+        return (
+            {name: getattr(self, name) for name in ("title", "title_en", "covers")}
+            | shown
+            | {
+                "columns": [column._asdict() for column in self.columns],
+                "households": households(CITY),
+                "parts": [],
+            }
+        )
 
     # ── what is shown ────────────────────────────────────────────────────────────────────────────
 

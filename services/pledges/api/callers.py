@@ -7,7 +7,7 @@ from fastapi import Depends, Header
 
 from services.pledges.domain.identity import phone_key, signing_key
 from services.pledges.domain.pledge import Pledge
-from shared.http.access import Caller, Forbidden, MaybeCaller, Role, anyone, may, reaches
+from shared.http.access import MaybeCaller, Role, anyone
 from shared.http.allowances import Asking
 from shared.http.change import Changing
 from shared.http.parameters import StoreDep
@@ -16,14 +16,6 @@ from shared.model.roles import Bearer
 from shared.store.request_keys import PROVES
 from shared.store.store import Store
 
-CityOfficer = Annotated[Caller, may(Role.CITY_OFFICER)]
-"""市妇联干部."""
-Officer = Annotated[Caller, may(Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
-"""妇联干部: of the county in whose division it is, or of the city."""
-Resident = Annotated[Caller, may(Role.RESIDENT)]
-"""居民: what belongs to her account."""
-Worker = Annotated[Caller, may(Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CITY_OFFICER)]
-"""村（社区）妇联执委 or an officer, within their division."""
 Anyone = Annotated[None, anyone("公开信息 / public: names masked, community level at most")]
 Signer = Annotated[None, anyone("签署人 / the signer; what is shown to others is masked as in public")]
 Signing = Annotated[Asking, anyone("签署人 / whoever signs: a code is sent to the phone", costly=True)]
@@ -101,10 +93,3 @@ async def held_pledge(loader: Store | Changing, proof: Proof, pledge_id: str) ->
     pledge = await loader.load(Pledge, pledge_id)
     pledge.check_holder(*proof)
     return pledge
-
-
-def within(caller: Caller, division: str) -> str:
-    """A division that the caller wants to act in. Raises Forbidden when it is not theirs."""
-    if not reaches(caller, division):
-        raise Forbidden(division=division)
-    return division

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from services.pledges.domain.campaign import Campaign
 from services.pledges.lookups import Lookups
+from shared.http.callers import CityOfficer
 from shared.http.change import Change
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
@@ -12,7 +13,7 @@ from shared.http.views import Instant
 from shared.model.clock import now
 from shared.model.text import Lines, Title
 
-from .callers import Anyone, CityOfficer
+from .callers import Anyone
 from .views import CampaignView
 
 router = Router(prefix="/campaigns", tags=["campaigns"])

@@ -4,6 +4,7 @@ from services.pledges.domain.claim import MemberClaim
 from services.pledges.domain.team import Member, Team
 from shared import security_log
 from shared.http.access import Caller
+from shared.http.callers import Officer, Resident
 from shared.http.change import reached
 from shared.http.claiming import ClaimCode, ClaimView, brought, start
 from shared.http.parameters import StoreDep
@@ -15,7 +16,6 @@ from shared.security_log import Kind
 from shared.store.attempts import repeated
 from shared.store.store import Store
 
-from .callers import Officer, Resident
 from .teams import MemberView
 
 router = Router(tags=["teams"])

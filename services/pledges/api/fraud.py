@@ -19,10 +19,11 @@ from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
 from shared.city.divisions import CITY
 from shared.contracts.pledges import SignerRole
+from shared.http.callers import CityOfficer, Officer
 from shared.http.change import Change, Changing, reached
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
-from shared.http.reach import OwnDivision
+from shared.http.reach import OwnDivision, within
 from shared.http.routes import Body, Router
 from shared.http.views import DocumentView, GivenDay, GivenId, StateView
 from shared.model.clock import now
@@ -30,8 +31,6 @@ from shared.model.roles import Role
 from shared.model.text import Phone
 from shared.model.workflow import Actor, Transition
 from shared.store.store import Store
-
-from .callers import CityOfficer, Officer, within
 
 router = Router(tags=["anti-fraud"])
 Entries = Annotated[Listing[ListEntry], listed(ListEntry, day="at")]

@@ -7,6 +7,7 @@ from services.pledges.domain.pledge import Pledge
 from services.pledges.domain.reasons import Why
 from services.pledges.lookups import Lookups
 from shared.http.access import reaches
+from shared.http.callers import Officer
 from shared.http.change import Change, reached
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
@@ -15,7 +16,6 @@ from shared.http.views import GivenId
 from shared.model.clock import now
 from shared.model.workflow import Actor
 
-from .callers import Officer
 from .signings import count
 from .views import PledgeRecord, PledgeView
 

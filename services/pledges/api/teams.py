@@ -10,6 +10,7 @@ from services.pledges.domain.identity import phone_key
 from services.pledges.domain.reasons import Why
 from services.pledges.domain.team import Member, Observation, Talk, TalkState, Team, TeamRole
 from services.pledges.lookups import Lookups
+from shared.http.callers import Officer, Worker
 from shared.http.change import Change, reached
 from shared.http.links import PublicLink
 from shared.http.lists import Listing, Page, listed
@@ -24,7 +25,7 @@ from shared.model.text import Phone, Title
 from shared.model.workflow import Actor
 from shared.store.store import Store
 
-from .callers import Anyone, Officer, Worker
+from .callers import Anyone
 
 router = Router(tags=["teams"])
 

@@ -12,6 +12,7 @@ from services.referrals.patients import account_key, phone_key
 from shared.city.departments import Department
 from shared.city.divisions import DivisionCode
 from shared.http.access import Role
+from shared.http.callers import Resident
 from shared.http.change import reached
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
@@ -25,7 +26,7 @@ from shared.model.names import Name
 from shared.model.text import Phone
 from shared.model.workflow import Actor
 
-from .callers import Asking, Erasing, Patient
+from .callers import Asking, Erasing
 from .handling import At
 from .views import Clinical, PatientView, ReadingView, StepView, a_county
 
@@ -70,13 +71,13 @@ async def ask(body: Request, caller: Asking, store: StoreDep) -> StepView:
 
 
 @router.get("/referrals", summary="我的转诊 / The caller's own referrals, newest first")
-async def own(caller: Patient, page: Referrals) -> Page[StepView]:
+async def own(caller: Resident, page: Referrals) -> Page[StepView]:
     own = {"patient_key": account_key(page.store, caller)}
     return await page(own, [("requested_at", -1)], StepView.of)
 
 
 @router.get("/referrals/{referral_id}", summary="转诊详情及查阅记录 / The whole of it, and who read it")
-async def read_own(referral_id: str, caller: Patient, store: StoreDep) -> PatientView:
+async def read_own(referral_id: str, caller: Resident, store: StoreDep) -> PatientView:
     referral = await reached(store, caller, Referral, referral_id)
     slot = await open_record(store, caller, referral, View.PATIENT)
     readings, grants = await read_by(store, referral_id)

@@ -11,12 +11,6 @@ from shared.model.clock import now
 from shared.model.problems import NotFound
 from shared.store.store import Store
 
-Patient = Annotated[Caller, may(Role.RESIDENT)]
-"""患者: her own referrals."""
-Coordinator = Annotated[Caller, may(Role.COORDINATOR)]
-"""绿色通道协调员: the logistics of every referral."""
-Clinician = Annotated[Caller, may(Role.CLINICIAN)]
-"""医院科室人员: the referrals to their department."""
 Staff = Annotated[Caller, may(Role.COORDINATOR, Role.CLINICIAN)]
 """Coordinators, and clinicians for their department."""
 Asking = Annotated[Caller, may(Role.RESIDENT, Role.COORDINATOR)]
@@ -27,8 +21,6 @@ Concerned = Annotated[Caller, may(Role.RESIDENT, Role.COORDINATOR, Role.CLINICIA
 """Whoever has to do with a referral: the patient, the coordinator, the department."""
 Exporting = Annotated[Caller, may(Role.RESIDENT, Role.CLINICIAN)]
 """Who may see what is clinical: the patient and the department."""
-DataOfficer = Annotated[Caller, may(Role.DATA_OFFICER)]
-"""个人信息保护负责人."""
 
 
 def department_of(caller: Caller) -> Department:

@@ -9,6 +9,7 @@ from services.referrals import changes, queries
 from services.referrals.domain.slot import Slot, SlotState
 from services.referrals.domain.ward import MOST_BEDS
 from shared.city.departments import Department
+from shared.http.callers import Clinician
 from shared.http.change import Change
 from shared.http.links import PublicLink
 from shared.http.lists import Listing, Page, listed
@@ -21,7 +22,7 @@ from shared.model.workflow import Actor
 from shared.store.attempts import repeated
 
 from .asking import Reasoned
-from .callers import Clinician, Staff
+from .callers import Staff
 from .views import SlotView
 
 router = Router(tags=["capacity"])

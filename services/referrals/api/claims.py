@@ -5,6 +5,7 @@ from services.referrals.domain.referral import Referral
 from services.referrals.patients import account_key
 from shared import security_log
 from shared.http.access import Caller
+from shared.http.callers import Coordinator, Resident
 from shared.http.claiming import ClaimCode, ClaimView, brought, start
 from shared.http.parameters import StoreDep
 from shared.http.proofs import account_key as known_as
@@ -15,7 +16,6 @@ from shared.security_log import Kind
 from shared.store.attempts import repeated
 from shared.store.store import Store
 
-from .callers import Coordinator, Patient
 from .views import StepView
 
 router = Router(tags=["claims"])
@@ -35,7 +35,7 @@ async def start_claim(referral_id: str, caller: Coordinator, store: StoreDep) ->
 
 
 @router.post("/claims/confirm", summary="输入认领码，归入本人账号 / Make it one's own with the code")
-async def confirm_claim(body: ClaimCode, caller: Patient, store: StoreDep) -> StepView:
+async def confirm_claim(body: ClaimCode, caller: Resident, store: StoreDep) -> StepView:
     found = await brought(store, caller, PatientClaim, body.code)
     view = await _confirm(store, caller, found.id)
     security_log.record(Kind.CLAIMED)

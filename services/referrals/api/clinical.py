@@ -9,6 +9,7 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import QUEUE_ORDER, Referral
 from services.referrals.domain.states import DEPARTMENT, Urgency
 from services.referrals.opening import open_record
+from shared.http.callers import Clinician
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.routes import Body, Router
@@ -16,7 +17,7 @@ from shared.http.views import GivenDay
 from shared.model.problems import NotFound
 
 from .asking import Reasoned
-from .callers import Clinician, department_of, emergency_of, reads
+from .callers import department_of, emergency_of, reads
 from .handling import At
 from .views import Clinical, ClinicalView, StepView
 

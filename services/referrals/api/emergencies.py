@@ -7,6 +7,7 @@ from services.referrals.domain.reading import Grant, GrantState, NotNeeded, View
 from services.referrals.domain.referral import Referral
 from services.referrals.opening import record
 from shared import security_log
+from shared.http.callers import Clinician, DataOfficer
 from shared.http.change import Change
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
@@ -19,7 +20,7 @@ from shared.model.workflow import Actor
 from shared.security_log import Kind
 from shared.store.attempts import repeated
 
-from .callers import Clinician, DataOfficer, reads
+from .callers import reads
 from .views import GrantView, ReasonedGrantView
 
 router = Router(tags=["emergencies"])

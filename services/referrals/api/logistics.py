@@ -7,6 +7,7 @@ from services.referrals.domain.reading import View
 from services.referrals.domain.referral import QUEUE_ORDER, Referral
 from services.referrals.domain.states import COORDINATOR, Urgency
 from services.referrals.opening import open_record
+from shared.http.callers import Coordinator
 from shared.http.change import reached
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
@@ -15,7 +16,7 @@ from shared.http.routes import Body, Router
 from shared.http.views import GivenDay, GivenId
 
 from .asking import Reasoned
-from .callers import Concerned, Coordinator, Staff
+from .callers import Concerned, Staff
 from .handling import At
 from .views import LogisticsView, StepView
 
