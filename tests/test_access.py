@@ -11,7 +11,6 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import APIRouter
-from issuing import Issuing
 
 from jinguo.access import document, is_current, routes
 from jinguo.services import SERVICES
@@ -21,6 +20,7 @@ from shared.http.identity import Role
 from shared.model.clock import moved, now
 from shared.settings import Settings
 from shared.store.rates import MINUTE
+from tests.kit.issuing import Issuing
 
 ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
 ROUTES = [route for route in routes() if route[1] not in ENDLESS]

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from disk import Disk
-from kafka_broker import JavaBroker, KafkaBroker
-from network import Wire
 from pymongo import MongoClient
-from town import Town, Worker
-from toy import until
 
 from shared.local.mongod import Mongod
+from tests.faults.disk import Disk
+from tests.faults.network import Wire
+from tests.faults.town import Town, Worker
+from tests.kit.kafka_broker import JavaBroker, KafkaBroker
+from tests.shared.toy import until
 
 # ── processes ────────────────────────────────────────────────────────────────────────────────────────
 

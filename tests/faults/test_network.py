@@ -1,9 +1,9 @@
 """The network between a worker and a server is cut and healed."""
 
-from faults import Cut, cut, kafka_cut_from, mongodb_cut_from
-from kafka_broker import KafkaBroker
-from town import MakeTown
-from toy import until
+from tests.faults.faults import Cut, cut, kafka_cut_from, mongodb_cut_from
+from tests.faults.town import MakeTown
+from tests.kit.kafka_broker import KafkaBroker
+from tests.shared.toy import until
 
 
 async def test_mongodb_cut_from_one_of_two_workers(
@@ -20,7 +20,6 @@ async def test_mongodb_cut_from_one_of_two_workers(
 async def test_another_worker_publishes_when_the_relay_is_cut_from_kafka(
     mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown
 ) -> None:
-    kafka.start()
     town = make_town(mongodb_uri, kafka, seed=31, wired=True)
     await town.open(2)
     await town.pay(20)
@@ -38,7 +37,6 @@ async def test_another_worker_publishes_when_the_relay_is_cut_from_kafka(
 
 
 async def test_kafka_cut_from_a_worker(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
-    kafka.start()
     town = make_town(mongodb_uri, kafka, seed=29, wired=True)
     [worker] = await town.open()
     how: Cut

@@ -17,15 +17,15 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
-import toy
-from kafka_broker import KafkaBroker
-from network import Wire
-from toy import until
 
 from shared.consumers.cursors import Cursors
 from shared.local.child import free_port, spawn
 from shared.log.archive import Archive
 from shared.mongo.driver import connect
+from tests.faults.network import Wire
+from tests.kit.kafka_broker import KafkaBroker
+from tests.shared import toy
+from tests.shared.toy import until
 
 WORKER = Path(__file__).with_name("worker.py")
 MASTER_KEY = base64.b64encode(b"k" * 32).decode()

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 import httpx
-from running import a_campaign, bearer, eventually, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
 from jinguo.services import SERVICES
 from shared.settings import Settings
+from tests.kit.running import a_campaign, bearer, eventually, serving
 
 SECONDS = 6.0
 FOR_ALL, FOR_EACH = 6, 5

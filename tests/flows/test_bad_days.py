@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from running import SIGNING, a_campaign, a_form, bearer, eventually, flow_settings, serving, slug
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, settled
@@ -15,6 +14,7 @@ from shared.http.middleware import MAX_BODY
 from shared.local.mongod import Mongod
 from shared.mongo.driver import connect
 from shared.settings import Settings
+from tests.kit.running import SIGNING, a_campaign, a_form, bearer, eventually, flow_settings, serving, slug
 
 ANSWER_SECONDS = 2.5
 JSON = {"Content-Type": "application/json"}

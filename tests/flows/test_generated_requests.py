@@ -10,11 +10,21 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from running import COMMUNITY, SIGNING, a_campaign, a_form, a_request, bearer, flow_settings, serving, slug
 from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
 from shared.http.identity import Role
+from tests.kit.running import (
+    COMMUNITY,
+    SIGNING,
+    a_campaign,
+    a_form,
+    a_request,
+    bearer,
+    flow_settings,
+    serving,
+    slug,
+)
 
 EXAMPLES = 6
 """Requests per operation and mode. They are the same in every run."""

@@ -5,13 +5,13 @@ taken, erases nobody. Every route that erases is tried.
 from typing import Any
 
 import httpx
-from issuing import Issuing
-from running import SIGNING, a_campaign, a_form, a_request, slug
 
 from jinguo.access import routes
 from jinguo.issuer import Person
 from shared.http.identity import Role
 from shared.http.proofs import FRESH
+from tests.kit.issuing import Issuing
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request, slug
 
 PHONE = "13857009876"
 ERASING = [(method, path, rule) for method, path, rule in routes() if path.endswith("/erase")]

@@ -9,15 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
-from issuing import Issuing
-from running import SIGNING, a_campaign, a_form, a_request, slug
-from whole_city import City
 
 from jinguo.access import routes
 from jinguo.issuer import Person
 from shared.http.identity import Role
 from shared.http.proofs import PHONE_TRUSTED
 from shared.model.clock import moved, now
+from tests.kit.issuing import Issuing
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request, slug
+from tests.security.whole_city import City
 
 PHONE = "13857009876"
 ON_REFERRALS = [

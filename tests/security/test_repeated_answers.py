@@ -5,9 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from issuing import Issuing, somebody
-from running import SIGNING, a_campaign, a_form, a_request, slug
-from whole_city import City
 
 from jinguo.access import routes
 from jinguo.services import SERVICES
@@ -16,6 +13,9 @@ from shared.model.clock import now
 from shared.model.roles import Role
 from shared.store.answers import Answers
 from shared.store.request_keys import PROVES, RequestKey, proof_headers
+from tests.kit.issuing import Issuing, somebody
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request, slug
+from tests.security.whole_city import City
 
 POSTS = [(path, rule) for method, path, rule in routes() if method == "POST" and rule]
 KEY = {"Idempotency-Key": "today-1"}

@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from issuing import Issuing, somebody
-from running import a_request, facts, slug
 
 from jinguo.access import routes
 from shared.city.departments import Department
 from shared.city.divisions import CITY
 from shared.model.roles import Account, Bearer, Role, lack
+from tests.kit.issuing import Issuing, somebody
+from tests.kit.running import a_request, facts, slug
 
 ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
 CLOSED = [(m, path, rule.roles) for m, path, rule in routes() if rule and rule.roles and path not in ENDLESS]

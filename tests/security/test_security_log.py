@@ -14,10 +14,7 @@ import httpx
 import orjson
 import pytest
 import yaml
-from issuing import Issuing
 from prometheus_client import REGISTRY
-from running import a_request
-from whole_city import City, running_city
 
 from jinguo.access import routes
 from shared import security_log
@@ -25,6 +22,9 @@ from shared.host import Host
 from shared.http.identity import ProductionRefused, Role
 from shared.security_log import Kind
 from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_request
+from tests.security.whole_city import City, running_city
 
 RULES = Path("deploy/prometheus/security.rules.yml")
 NAME, PHONE, SUBJECT, WORDS = "金丝雀桂花", "13857009876", "canary-of-the-account", "canary-clinical-word"

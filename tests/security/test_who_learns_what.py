@@ -3,11 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from pledges_town import Town, problem
-
 from shared.contracts.pledges import PledgeContested
 from shared.http.identity import Role
 from shared.model.clock import moved
+from tests.services.pledges.town import Town, problem
 
 STRANGER = {"Signing-Key": "of-a-stranger-who-types-a-door"}
 TELLING = ("serial", "certificate", "existing", "token", "pledge_id", "name")

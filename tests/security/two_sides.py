@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from issuing import Issuing
-from running import a_campaign, a_request, eventually
 
 from shared.city.divisions import CITY, communities
 from shared.model.roles import Role
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_campaign, a_request, eventually
 
 COUNTIES = {"home": "330802", "away": "330881"}
 DEPARTMENTS = {"home": "breast", "away": "head-neck-thyroid"}

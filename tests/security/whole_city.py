@@ -8,13 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from issuing import Issuing
-from running import eventually
 
 from jinguo.services import SERVICES
 from shared.host import Host
 from shared.log.relay import pending
 from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.kit.running import eventually
 
 
 @dataclass

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import toy
-from kafka_broker import KafkaBroker
-from toy_hosts import Hosts, toy_settings
+
+from tests.kit.kafka_broker import KafkaBroker
+from tests.shared import toy
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -16,7 +17,6 @@ def log_address(request: pytest.FixtureRequest) -> str | None:
     if request.param == "embedded":
         return None
     broker: KafkaBroker = request.getfixturevalue("kafka")
-    broker.start()  # should a test before have failed to bring it back
     return broker.bootstrap
 
 
@@ -30,11 +30,19 @@ async def hosts(mongodb_uri: str, log_address: str | None, tmp_path: Path) -> As
 
 @pytest.fixture
 async def kafka_hosts(mongodb_uri: str, kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[Hosts]:
-    kafka.start()
     made = Hosts(toy_settings(mongodb_uri, kafka.bootstrap, tmp_path))
     yield made
     await made.close()
     gc.collect()  # what a test leaks is told now, to that test
+
+
+@pytest.fixture
+async def fragile_hosts(mongodb_uri: str, own_kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[Hosts]:
+    """On a Kafka that the test may harm."""
+    made = Hosts(toy_settings(mongodb_uri, own_kafka.bootstrap, tmp_path))
+    yield made
+    await made.close()
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
 """What an event led to is attributed to that event, however many are handled together."""
 
-import toy
-from toy import Statement, opened, paid, until
-from toy_hosts import Hosts
-
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.log.archive import Archive
 from shared.model.events import Envelope
 from shared.telemetry import new_traceparent, traced
+from tests.shared import toy
+from tests.shared.toy import Statement, opened, paid, until
+from tests.shared.toy_hosts import Hosts
 
 auditor = Consumer("ledger.auditor")
 

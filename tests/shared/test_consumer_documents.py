@@ -1,13 +1,12 @@
 """Documents that handlers read and make: one query for a batch, and made once whatever comes again."""
 
-import toy
-from toy import Statement, opened, paid, until
-from toy_hosts import Hosts
-
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
+from tests.shared import toy
+from tests.shared.toy import Statement, opened, paid, until
+from tests.shared.toy_hosts import Hosts
 
 MANY = 20
 reader, maker = Consumer("ledger.reader"), Consumer("ledger.maker")

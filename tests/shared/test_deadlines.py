@@ -10,8 +10,6 @@ from typing import ClassVar
 import orjson
 import pytest
 from pydantic import Field
-from toy import until
-from toy_hosts import Hosts, toy_settings
 
 from shared.model.clock import moved, now
 from shared.model.documents import Document
@@ -23,6 +21,8 @@ from shared.service import Service
 from shared.store import deadlines
 from shared.store.deadlines import Closing, Deadline, Deadlines
 from shared.store.store import Store
+from tests.shared.toy import until
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 HOUR = timedelta(hours=1)
 

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import structlog
-import toy
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from toy_hosts import Hosts
 
 from shared.http.edge import DATA_POLICY, HSTS, front
 from shared.http.middleware import MAX_BODY
 from shared.local.child import free_port
 from shared.settings import Settings, settings, use
+from tests.shared import toy
+from tests.shared.toy_hosts import Hosts
 
 ON_EVERY_ANSWER = {
     "content-security-policy": DATA_POLICY,

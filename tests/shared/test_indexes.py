@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-import toy
-from toy import Account
-from toy_hosts import Hosts, toy_settings
 
 from shared.model.documents import Document, Index
 from shared.model.problems import AlreadyExists
 from shared.service import Service
+from tests.shared import toy
+from tests.shared.toy import Account
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 
 class Before(Document):

@@ -8,13 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import toy
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
-from kafka_broker import KafkaBroker
-from toy import POISON, Account, counted, entries, paid, positions, settled, until
-from toy_hosts import Hosts
 
 from shared.consumers import runtime as runtime_module
 from shared.consumers.cursors import CursorMoved, Cursors
@@ -32,6 +28,10 @@ from shared.log.wire import topic_of
 from shared.mongo.driver import PyMongoError, in_transaction, transaction
 from shared.mongo.lease import Lease
 from shared.store.store import Store
+from tests.kit.kafka_broker import KafkaBroker
+from tests.shared import toy
+from tests.shared.toy import POISON, Account, counted, entries, paid, positions, settled, until
+from tests.shared.toy_hosts import Hosts
 
 KEYS = [f"acc{number:02}" for number in range(10)]
 
@@ -543,18 +543,18 @@ async def records(bootstrap: str, topic: str) -> list[Any]:
 
 @leaks_connections
 async def test_commands_succeed_while_the_broker_is_dead_and_all_arrive(
-    kafka_hosts: Hosts, kafka: KafkaBroker
+    fragile_hosts: Hosts, own_kafka: KafkaBroker
 ) -> None:
-    host = await kafka_hosts.start()
+    host = await fragile_hosts.start()
     store = store_of(host)
     await paid(store, *KEYS)
     await settled(host)
-    kafka.kill()
+    own_kafka.kill()
     try:
         await paid(store, *KEYS)
         await archived(host, 20)
     finally:
-        await asyncio.to_thread(kafka.start)
+        await asyncio.to_thread(own_kafka.start)
     began = time.monotonic()
     await stated(store, {key: [1, 2] for key in KEYS}, 30)
     assert time.monotonic() - began < 15
@@ -564,23 +564,23 @@ async def test_commands_succeed_while_the_broker_is_dead_and_all_arrive(
 
 @leaks_connections
 async def test_a_wiped_broker_is_refilled_and_nothing_takes_effect_twice(
-    kafka_hosts: Hosts, kafka: KafkaBroker
+    fragile_hosts: Hosts, own_kafka: KafkaBroker
 ) -> None:
-    host = await kafka_hosts.start()
+    host = await fragile_hosts.start()
     store = store_of(host)
     await paid(store, *KEYS, *KEYS)
     await settled(host)
-    kafka.wipe()
+    own_kafka.wipe()
     try:
         await paid(store, *KEYS)
     finally:
-        await asyncio.to_thread(kafka.start)
+        await asyncio.to_thread(own_kafka.start)
     await stated(store, {key: [1, 2, 3] for key in KEYS}, 30)
     await settled(host)
     assert await counted(store) == 30
 
     async def refilled() -> bool:  # nobody has waited for it
-        found = await records(kafka.bootstrap, topic_of(kafka_hosts.settings.database_prefix, "ledger"))
+        found = await records(own_kafka.bootstrap, topic_of(fragile_hosts.settings.database_prefix, "ledger"))
         return len({dict(record.headers)["ce_id"] for record in found}) == 30
 
     await until(refilled, 30)
@@ -588,27 +588,27 @@ async def test_a_wiped_broker_is_refilled_and_nothing_takes_effect_twice(
 
 @leaks_connections
 async def test_offsets_from_before_a_wipe_do_not_hide_events_from_after_it(
-    kafka_hosts: Hosts, kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+    fragile_hosts: Hosts, own_kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime_module, "STALL", 2.0)
-    host = await kafka_hosts.start()
+    host = await fragile_hosts.start()
     store = store_of(host)
     await paid(store, *["acc"] * 5)
     await settled(host)
-    published = host.client[f"{kafka_hosts.settings.database_prefix}_log"]["published"]
+    published = host.client[f"{fragile_hosts.settings.database_prefix}_log"]["published"]
     await published.update_one({"_id": "ledger"}, {"$set": {REFILL: True}})  # now it holds every event twice
-    topic = topic_of(kafka_hosts.settings.database_prefix, "ledger")
+    topic = topic_of(fragile_hosts.settings.database_prefix, "ledger")
 
     async def cursor_is_past_both() -> bool:
-        return len(await records(kafka.bootstrap, topic)) == 10
+        return len(await records(own_kafka.bootstrap, topic)) == 10
 
     await until(cursor_is_past_both)
     await paid(store, "acc")
     await settled(host)  # the cursors now resume at offset 11
-    await kafka_hosts.stop(host)
-    kafka.wipe()
-    await asyncio.to_thread(kafka.start)
-    host = await kafka_hosts.start()
+    await fragile_hosts.stop(host)
+    own_kafka.wipe()
+    await asyncio.to_thread(own_kafka.start)
+    host = await fragile_hosts.start()
     await paid(store_of(host), *["acc"] * 5)  # 11 events in all: the new topic ends at offset 11
     await stated(store_of(host), {"acc": list(range(1, 12))}, 20)
 

@@ -3,16 +3,16 @@
 from typing import Any
 
 import pytest
-import toy
-from foreign_records import FOREIGN, UNREADABLE, Record, let_in_huge, put, put_raw, real_ones
 from prometheus_client import REGISTRY
-from test_log_contract import records
-from toy import entries, paid, settled, until
-from toy_hosts import Hosts
 
 from shared.host import Host
 from shared.log.archive import partition_of
 from shared.log.wire import topic_of
+from tests.shared import toy
+from tests.shared.foreign_records import FOREIGN, UNREADABLE, Record, let_in_huge, put, put_raw, real_ones
+from tests.shared.test_log_contract import records
+from tests.shared.toy import entries, paid, settled, until
+from tests.shared.toy_hosts import Hosts
 
 SECONDS = 8
 """Within which what was paid must have taken effect: the archive is looked at twice until then."""

@@ -8,10 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-import toy
 from prometheus_client import REGISTRY
-from toy import counted, paid, settled, until
-from toy_hosts import Hosts
 
 from shared.consumers import progress
 from shared.consumers.declare import Consumer
@@ -19,6 +16,9 @@ from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
 from shared.service import Service
+from tests.shared import toy
+from tests.shared.toy import counted, paid, settled, until
+from tests.shared.toy_hosts import Hosts
 
 GROUP = "ledger.totals"
 

@@ -5,12 +5,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from toy import Account, until
-from toy_hosts import Hosts, toy_settings
 
 from shared.host import Host
 from shared.local.mongod import Mongod
@@ -19,6 +17,8 @@ from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
 from shared.store.request_keys import RequestKey, _current
 from shared.store.store import Store
+from tests.shared.toy import Account, until
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 
 @pytest.fixture
@@ -271,14 +271,6 @@ async def test_a_personal_field_cannot_be_changed_over_the_others_unseen(host: H
     opened = await store.load(Card, card.id)
     await store.unseal(opened)
     assert (opened.name, opened.phone) == ("王小明", "13900000001")
-
-
-@pytest.fixture
-def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
-    """One that the test may harm."""
-    node = Mongod.start(tmp_path / "mongod")
-    yield node
-    node.kill()
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import base64
 from pathlib import Path
 from uuid import uuid4
 
-import toy
-
 from shared.host import Host
 from shared.service import Service
 from shared.settings import Settings
+from tests.shared import toy
 
 
 def toy_settings(mongodb_uri: str, kafka: str | None, folder: Path) -> Settings:

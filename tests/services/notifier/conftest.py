@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from issuing import Issuing
-from notifier_desk import PHONES, Desk
 
 from services.notifier.app import service
 from shared.host import Host
 from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.services.notifier.desk import PHONES, Desk
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import uvicorn
-from issuing import Issuing
-from notifier_desk import DAY, QUJIANG, Desk, signed, until
 
 from jinguo.connection import Platform
 from jinguo.operations import replay
@@ -32,6 +30,8 @@ from shared.local.child import free_port
 from shared.model.clock import now
 from shared.model.events import Event
 from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.services.notifier.desk import DAY, QUJIANG, Desk, signed, until
 
 COLUMNS, GROUP = BOARD.counted, BOARD.group
 Cells = dict[tuple[str, str], dict[str, int]]

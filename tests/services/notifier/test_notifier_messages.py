@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from notifier_desk import DAY, KECHENG, PHONES, Desk, code_issued, signed, until
 
 from jinguo.events import declared
 from services.notifier.consumers import messages
@@ -22,6 +21,7 @@ from shared.contracts.referrals import ReferralRequested
 from shared.http.identity import Role
 from shared.model.clock import moved
 from shared.settings import use
+from tests.services.notifier.desk import DAY, KECHENG, PHONES, Desk, code_issued, signed, until
 
 CODE, PHONE = "C0DE-7F3A-Q", "13857012345"
 

@@ -2,9 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from pledges_town import Town, problem
-
 from services.pledges import pages
+from tests.services.pledges.town import Town, problem
 
 
 async def public_page(town: Town, url: str) -> str:

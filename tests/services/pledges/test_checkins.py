@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pledges_town import COMMUNITY, KEPT, Town, eventually, problem
 
 from services.pledges import queries
 from services.pledges.domain.checkin import CheckIn
@@ -16,6 +15,7 @@ from shared.city.days import day_bounds, local_day
 from shared.contracts.pledges import HouseholdCheckedIn, SignerRole, StreakCompleted
 from shared.http.identity import Role
 from shared.model.clock import moved, now
+from tests.services.pledges.town import COMMUNITY, KEPT, Town, eventually, problem
 
 START = date(2020, 3, 8)
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from pledges_town import COMMUNITY, Town, problem
 
 from shared.http.identity import Role
+from tests.services.pledges.town import COMMUNITY, Town, problem
 
 COUNTY = COMMUNITY[:6]
 REASON = {"reason": "duplicate"}

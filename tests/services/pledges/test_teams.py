@@ -3,10 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from pledges_town import COMMUNITY, Town, problem
-
 from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
 from shared.model.clock import moved, now
+from tests.services.pledges.town import COMMUNITY, Town, problem
 
 
 async def a_team(town: Town) -> tuple[str, str, str]:

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from issuing import Issuing
-from referrals_desk import Desk
 
 from services.referrals.app import service
 from shared.host import Host
 from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.services.referrals.desk import Desk
 
 
 @pytest.fixture

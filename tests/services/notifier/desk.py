@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import Any
 
 import httpx
-from issuing import Issuing
 
 from services.notifier.boards.cells import Cells
 from services.notifier.boards.declare import Board
@@ -23,6 +22,7 @@ from shared.model.documents import Document
 from shared.model.events import PARTITIONS, Event
 from shared.store.store import Store
 from shared.store.writes import _entry
+from tests.kit.issuing import Issuing
 
 PHONES = {"p1": "13800000001", "p2": "13800000002"}
 """Persons who have verified their phones."""

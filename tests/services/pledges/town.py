@@ -14,7 +14,6 @@ from uuid import uuid4
 import httpx
 import orjson
 import structlog
-from issuing import Issuing
 
 from services.pledges.app import service
 from shared.city.days import SHANGHAI
@@ -24,6 +23,7 @@ from shared.host import Host
 from shared.model.clock import now
 from shared.settings import Settings
 from shared.store.store import Store
+from tests.kit.issuing import Issuing
 
 COMMUNITY = communities()[0].code
 ELSEWHERE = communities()[1].code

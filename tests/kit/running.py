@@ -15,7 +15,6 @@ from uuid import uuid4
 import httpx
 import structlog
 import uvicorn
-from issuing import somebody
 from starlette.applications import Starlette
 
 from jinguo.issuer import PATH
@@ -25,6 +24,7 @@ from shared.http.identity import Role
 from shared.local.child import free_port
 from shared.model.clock import now
 from shared.settings import Settings
+from tests.kit.issuing import somebody
 
 START_SECONDS = 60
 COMMUNITY = communities()[0].code

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
-from issuing import Issuing
-from referrals_desk import Desk
 
 from services.referrals.app import service
 from shared.host import Host
 from shared.settings import Settings
 from shared.store.deadlines import Deadlines
+from tests.kit.issuing import Issuing
+from tests.services.referrals.desk import Desk
 
 T = TypeVar("T")
 

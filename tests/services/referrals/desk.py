@@ -8,8 +8,6 @@ from typing import Any
 
 import httpx
 import orjson
-from issuing import Issuing
-from running import a_request
 
 from services.referrals.app import service
 from shared.city.days import local_day
@@ -18,6 +16,8 @@ from shared.http.identity import Role
 from shared.model.clock import now
 from shared.store.deadlines import Deadlines
 from shared.store.store import Store
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_request
 
 OPINION = "建议新辅助化疗后手术"
 NAME, PHONE, SUMMARY = (a_request()[field] for field in ("name", "phone", "summary"))
