@@ -3,7 +3,7 @@
 from tests.faults.faults import Cut, cut, kafka_cut_from, mongodb_cut_from
 from tests.faults.town import MakeTown
 from tests.kit.kafka_broker import KafkaBroker
-from tests.shared.toy import until
+from tests.kit.waiting import eventually
 
 
 async def test_mongodb_cut_from_one_of_two_workers(
@@ -30,7 +30,7 @@ async def test_another_worker_publishes_when_the_relay_is_cut_from_kafka(
 
     with cut(relay.kafka, "silent"):
         await town.pay(20)
-        await until(another_relays, 30, "the one that is cut off gives the lease up")
+        await eventually(another_relays, 30, "the one that is cut off gives the lease up")
         await town.progress(within=30)
     await town.progress()
     await town.check()

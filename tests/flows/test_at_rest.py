@@ -11,7 +11,8 @@ from jinguo.connection import Platform
 from jinguo.operations import settled
 from jinguo.services import SERVICES
 from shared.settings import Settings
-from tests.kit.running import a_campaign, bearer, eventually, serving
+from tests.kit.running import a_campaign, bearer, serving
+from tests.kit.waiting import eventually
 
 SECONDS = 6.0
 FOR_ALL, FOR_EACH = 6, 5

@@ -14,6 +14,7 @@ from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
 from shared.http.identity import Role
+from tests.kit.problems import problem
 from tests.kit.running import (
     COMMUNITY,
     SIGNING,
@@ -23,7 +24,6 @@ from tests.kit.running import (
     bearer,
     flow_settings,
     serving,
-    slug,
 )
 
 EXAMPLES = 6
@@ -204,5 +204,5 @@ def test_a_number_that_the_database_cannot_hold_is_refused_by_name(url: str, kno
 
 def refused(field: str, answer: httpx.Response) -> None:
     assert answer.status_code == 422
-    assert slug(answer) == "invalid-request"
+    assert problem(answer) == "invalid-request"
     assert [error["field"] for error in answer.json()["errors"]] == [field]

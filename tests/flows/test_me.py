@@ -17,16 +17,8 @@ from shared.log.wire import from_record
 from shared.model.events import Event, decode
 from shared.mongo.driver import connect
 from tests.flows.canaries import records
-from tests.kit.running import (
-    SIGNING,
-    a_campaign,
-    a_form,
-    a_request,
-    bearer,
-    eventually,
-    flow_settings,
-    serving,
-)
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request, bearer, flow_settings, serving
+from tests.kit.waiting import eventually
 
 HOUSEHOLDS, SEED = 5, 11
 

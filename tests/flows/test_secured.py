@@ -21,8 +21,9 @@ from shared.log.kafka_clients import create_topics, end_offsets
 from shared.mongo.driver import Client, OperationFailure, connect
 from shared.settings import Settings
 from tests.kit.issuing import Issuing
-from tests.kit.running import SIGNING, a_campaign, a_form, eventually
+from tests.kit.running import SIGNING, a_campaign, a_form
 from tests.kit.secured import ADMIN, Authority, SecuredBroker, SecuredMongod
+from tests.kit.waiting import eventually
 
 PASSWORDS = {"pledges": "pledges-password", "notifier": "notifier-password"}
 AT_KAFKA = {user: f"{user}-password-for-kafka" for user in ("pledges", "notifier", "city")}

@@ -23,7 +23,8 @@ from shared.model.events import decode
 from shared.mongo.driver import connect
 from shared.settings import Settings
 from shared.telemetry import trace_id
-from tests.kit.running import SIGNING, a_form, bearer, eventually, flow_settings, serving
+from tests.kit.running import SIGNING, a_form, bearer, flow_settings, serving
+from tests.kit.waiting import eventually
 
 HOUSEHOLDS = 40
 SEED = 7

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from shared.local.child import free_port
-from tests.kit.running import a_campaign, bearer, eventually
+from tests.kit.running import a_campaign, bearer
+from tests.kit.waiting import eventually
 
 MEGABYTES = 400
 """All together, idle (`make up`'s promise)."""

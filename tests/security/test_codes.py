@@ -17,7 +17,8 @@ from shared.contracts.pledges import PledgeCodeIssued
 from shared.http.identity import Role
 from shared.model.clock import moved
 from tests.kit.issuing import Issuing
-from tests.services.pledges.town import COMMUNITY, KEPT, Town, a_form, problem, running_town, until_next
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, KEPT, Town, a_form, running_town, until_next
 
 MINUTES, DAY = timedelta(minutes=10), timedelta(days=1)
 STRANGER = {"Signing-Key": "of-a-stranger-who-types-phones"}

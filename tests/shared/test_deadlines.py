@@ -21,7 +21,7 @@ from shared.service import Service
 from shared.store import deadlines
 from shared.store.deadlines import Closing, Deadline, Deadlines
 from shared.store.store import Store
-from tests.shared.toy import until
+from tests.kit.waiting import eventually
 from tests.shared.toy_hosts import Hosts, toy_settings
 
 HOUR = timedelta(hours=1)
@@ -162,7 +162,7 @@ async def test_hosts_act_by_themselves_and_go_on_after_a_restart(mongodb_uri: st
         return (await store.load(Alarm, "later")).rang > 0
 
     with moved(HOUR):
-        await until(has_rung)
+        await eventually(has_rung)
     assert (await store.load(Alarm, "later")).rang == 1
     await hosts.close()
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from shared.http.edge import DATA_POLICY, HSTS, front
 from shared.http.middleware import MAX_BODY
 from shared.local.child import free_port
 from shared.settings import Settings, settings, use
+from tests.kit import logs
 from tests.shared import toy
 from tests.shared.toy_hosts import Hosts
 
@@ -43,12 +43,8 @@ async def served(app: Starlette) -> AsyncIterator[str]:
 
 @pytest.fixture(autouse=True)
 def plain_tracebacks() -> Iterator[None]:
-    """As in production. By default a traceback is drawn with every local, which takes seconds."""
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    yield
-    structlog.reset_defaults()
+    with logs.plain_tracebacks():
+        yield
 
 
 @pytest.fixture

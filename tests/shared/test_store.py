@@ -17,7 +17,8 @@ from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
 from shared.store.request_keys import RequestKey, _current
 from shared.store.store import Store
-from tests.shared.toy import Account, until
+from tests.kit.waiting import eventually
+from tests.shared.toy import Account
 from tests.shared.toy_hosts import Hosts, toy_settings
 
 
@@ -91,7 +92,7 @@ async def test_a_cancelled_caller_neither_cancels_nor_loses_the_others(store: St
     async def all_stored() -> bool:
         return await store.count(Account, {}, limit=100) == 20
 
-    await until(all_stored, 5)  # the cancelled ones too: their write was on its way
+    await eventually(all_stored, 5)  # the cancelled ones too: their write was on its way
 
 
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +299,7 @@ async def commits_again(store: Store) -> None:
             return False
         return True
 
-    await until(commits, 15)
+    await eventually(commits, 15)
 
 
 async def test_without_mongodb_calls_are_unavailable_within_2_s_and_it_recovers(
@@ -324,7 +325,8 @@ def stands_still(pid: int) -> bool:
 async def test_a_mongodb_that_does_not_answer_is_unavailable_too(fragile: Store, own_mongod: Mongod) -> None:
     await fragile.commit(Account(id="acc"))
     os.kill(own_mongod.pid, signal.SIGSTOP)
-    await until(lambda: asyncio.to_thread(stands_still, own_mongod.pid))  # threads stop one after the other
+    # Threads stop one after the other.
+    await eventually(lambda: asyncio.to_thread(stands_still, own_mongod.pid))
     try:
         await unavailable(fragile)
         await unavailable(fragile)

@@ -1,25 +1,18 @@
 """Replicas of the toy service, in this process."""
 
-import base64
 from pathlib import Path
-from uuid import uuid4
 
 from shared.host import Host
 from shared.service import Service
 from shared.settings import Settings
+from tests.kit.settings import settings_of
 from tests.shared import toy
 
 
 def toy_settings(mongodb_uri: str, kafka: str | None, folder: Path) -> Settings:
     """Settings with a database prefix of their own."""
-    return Settings(
-        mongodb_uri=mongodb_uri,
-        kafka_bootstrap_servers=kafka,
-        database_prefix=f"t{uuid4().hex[:12]}",
-        data_dir=folder,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-        command_timeout=5,
-    )
+    given = {"kafka_bootstrap_servers": kafka, "command_timeout": 5, "public_requests_per_minute": 600}
+    return settings_of(mongodb_uri, folder, **given)
 
 
 class Hosts:

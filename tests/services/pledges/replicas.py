@@ -1,14 +1,12 @@
 """Two replicas of the service on one database, and commands that reach them at once."""
 
 import asyncio
-import base64
 import gc
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import httpx
 from hypothesis import HealthCheck, Phase, settings
@@ -18,9 +16,9 @@ from services.pledges.app import service
 from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeCodeIssued
 from shared.host import Host
-from shared.settings import Settings
 from shared.store.store import Store
 from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
 from tests.services.pledges.town import KEPT, Town
 from tests.services.pledges.wire import Wire
 
@@ -64,15 +62,7 @@ class Replicas:
 
     def __init__(self, mongodb_uri: str, folder: Path, issuer: Issuing) -> None:
         self._port, self._issuer = urlsplit(mongodb_uri).port or 27017, issuer
-        self.settings = Settings(
-            mongodb_uri=mongodb_uri,
-            database_prefix=f"t{uuid4().hex[:12]}",
-            data_dir=folder,
-            oidc_issuer=issuer.url,
-            master_key=base64.b64encode(b"k" * 32).decode(),
-            public_requests_per_minute=0,
-            command_timeout=10,
-        )
+        self.settings = settings_of(mongodb_uri, folder, issuer)
         self._runner = asyncio.Runner()
         self.all: list[Replica] = []
 

@@ -9,7 +9,8 @@ from services.pledges.domain.chain import COVERAGE_STEPS, HOUSEHOLD_STEPS, Chain
 from services.pledges.domain.pledge import CODES_KNOWN, Pledge
 from shared.contracts.pledges import PledgeSigned, SignerRole
 from shared.model.problems import Full, TooManyRequests
-from tests.services.pledges.town import Town, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
 

@@ -3,7 +3,8 @@
 from urllib.parse import urlsplit
 
 from services.pledges import pages
-from tests.services.pledges.town import Town, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 async def public_page(town: Town, url: str) -> str:

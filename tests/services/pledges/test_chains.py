@@ -13,7 +13,9 @@ from shared.city.days import local_day
 from shared.city.divisions import county_of, households
 from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned, PledgeWithdrawn, SignerRole
 from shared.model.clock import moved, now
-from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town, eventually, problem
+from tests.kit.problems import problem
+from tests.kit.waiting import eventually
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town
 
 
 def signed(serial: int, text_version: int = 1) -> PledgeSigned:

@@ -15,7 +15,9 @@ from shared.city.days import day_bounds, local_day
 from shared.contracts.pledges import HouseholdCheckedIn, SignerRole, StreakCompleted
 from shared.http.identity import Role
 from shared.model.clock import moved, now
-from tests.services.pledges.town import COMMUNITY, KEPT, Town, eventually, problem
+from tests.kit.problems import problem
+from tests.kit.waiting import eventually
+from tests.services.pledges.town import COMMUNITY, KEPT, Town
 
 START = date(2020, 3, 8)
 

@@ -19,16 +19,9 @@ from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidate
 from shared.model.clock import moved, now
 from shared.model.roles import Role
 from shared.model.workflow import Actor
-from tests.services.pledges.town import (
-    COMMUNITY,
-    ELSEWHERE,
-    Town,
-    a_form,
-    a_name,
-    eventually,
-    problem,
-    until_next,
-)
+from tests.kit.problems import problem
+from tests.kit.waiting import eventually
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, until_next
 
 NOON = datetime(2020, 4, 1, 4, 0, tzinfo=UTC)
 

@@ -22,8 +22,9 @@ from services.pledges.domain.team import TALK, Member, Talk
 from shared.model.clock import now
 from shared.model.documents import Document
 from shared.model.workflow import Workflow
+from tests.kit.problems import problem
 from tests.services.pledges.replicas import Act, Replicas, play
-from tests.services.pledges.town import COMMUNITY, a_form, a_name, problem
+from tests.services.pledges.town import COMMUNITY, a_form, a_name
 
 REASON = {"reason": "duplicate"}
 PHONES = ("16500000001", "16500000002")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shared.http.identity import Role
-from tests.services.pledges.town import COMMUNITY, Town, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, Town
 
 COUNTY = COMMUNITY[:6]
 REASON = {"reason": "duplicate"}

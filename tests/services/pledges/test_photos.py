@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from PIL import Image
 
 from tests.kit.pictures import PHOTOS, a_photo, saved
-from tests.services.pledges.town import Town, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 async def checked_in(town: Town) -> str:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from shared.local.child import end, free_port, spawn
 from tests.kit.pictures import saved
+from tests.kit.waiting import eventually
 from tests.services.pledges.test_photos import checked_in
-from tests.services.pledges.town import KEPT, Town, eventually
+from tests.services.pledges.town import KEPT, Town
 
 MOST = 400
 """MB, for the process and the decoder beside it."""

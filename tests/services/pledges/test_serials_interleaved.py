@@ -19,8 +19,9 @@ from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeSigned
 from shared.host import Host
 from shared.mongo.driver import Bson
+from tests.kit.waiting import eventually
 from tests.services.pledges.replicas import Act, Replicas, play
-from tests.services.pledges.town import COMMUNITY, ELSEWHERE, a_form, eventually
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, a_form
 from tests.services.pledges.wire import Loss
 
 BLOCKED = [f"159{number:08}" for number in range(60)]

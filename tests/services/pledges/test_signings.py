@@ -10,7 +10,8 @@ import pytest
 from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeSigned, SignerErased
 from shared.model.clock import moved, now
-from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town, a_form, a_name
 
 
 def another(code: str) -> str:

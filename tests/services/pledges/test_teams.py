@@ -5,7 +5,8 @@ from typing import Any
 
 from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
 from shared.model.clock import moved, now
-from tests.services.pledges.town import COMMUNITY, Town, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, Town
 
 
 async def a_team(town: Town) -> tuple[str, str, str]:

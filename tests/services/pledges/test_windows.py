@@ -6,7 +6,8 @@ from services.pledges.app import service
 from shared.contracts.pledges import PledgeDropped
 from shared.model.clock import moved, now
 from shared.store.deadlines import Deadlines
-from tests.services.pledges.town import Town, problem
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 async def closing_in(town: Town, minutes: int) -> str:

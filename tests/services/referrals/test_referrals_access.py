@@ -9,8 +9,8 @@ import pytest
 from jinguo.access import routes
 from shared.model.clock import moved
 from shared.model.roles import Role
-from tests.kit.running import facts
-from tests.services.referrals.desk import Desk, Who, in_days, problem
+from tests.kit.problems import facts, problem
+from tests.services.referrals.desk import Desk, Who, in_days
 
 REASONED = ("return-offer", "release-consult", "cancel", "fail", "enter-in-error")
 BODIES: dict[str, Any] = {

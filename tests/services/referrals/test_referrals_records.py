@@ -6,17 +6,8 @@ from typing import Any
 import pytest
 
 from shared.model.clock import moved
-from tests.services.referrals.desk import (
-    NAME,
-    OPINION,
-    PHONE,
-    SUMMARY,
-    Desk,
-    Who,
-    a_request,
-    in_days,
-    problem,
-)
+from tests.kit.problems import problem
+from tests.services.referrals.desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who, a_request, in_days
 
 REASON = "患者昏迷送来急诊，需要立即了解病情"
 PERSONAL = (NAME, PHONE, SUMMARY, OPINION, REASON, Who.PATIENT)
