@@ -16,12 +16,30 @@ from tests.kit.servers import Shared
 
 ROOM = 4 * 2**30
 """Bytes that the databases of a run need."""
-LONGEST = ("test_log_contract.py", "test_processes.py", "test_servers.py", "test_real_parts.py")
+LONGEST = (
+    "own_kafka",
+    "test_log_contract.py",
+    "test_processes.py",
+    "test_servers.py",
+    "test_real_parts.py",
+)
+"""Groups that take a minute and more."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: then no worker is left alone with one of them while the other has done."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """A worker takes one group after the other, the longest first: then none is left alone with one of them
+    while the others have done."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    order = {group: place for place, group in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(Path(_group(item)).name, len(order)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Its file; those that harm a Kafka go together, for it is theirs alone."""
+    harms = "own_kafka" in getattr(item, "fixturenames", ())
+    return "own_kafka" if harms else str(item.path.relative_to(item.config.rootpath))
 
 
 # ── servers of the run ──────────────────────────────────────────────────────────────────────────────

@@ -6,10 +6,12 @@ from collections import Counter
 from typing import Any
 
 import httpx
+import pytest
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
 from jinguo.services import SERVICES
+from shared.local.mongod import Mongod
 from shared.settings import Settings
 from tests.kit.running import a_campaign, bearer, serving
 from tests.kit.waiting import eventually
@@ -19,6 +21,12 @@ FOR_ALL, FOR_EACH = 6, 5
 """Commands a second: of the process, and of each service (relay, measures, parked events, deadlines)."""
 OWN = ("serverStatus", "hello", "isMaster", "ping", "replSetUpdatePosition", "getMore")
 """What we ask for ourselves here, and what drivers and servers tell each other."""
+
+
+@pytest.fixture
+def mongodb_uri(own_mongod: Mongod) -> str:
+    """One that nobody else sends commands to: they are counted."""
+    return own_mongod.uri
 
 
 async def test_at_rest_few_commands_reach_the_database(settings: Settings, platform: Platform) -> None:

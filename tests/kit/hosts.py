@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 
 from shared.host import Host
-from shared.mongo.driver import Client, Database, quick
+from shared.mongo.driver import Database, connect, quick
 from shared.service import Service
 from shared.settings import Settings
 from tests.kit.logs import plain_tracebacks
@@ -34,10 +34,14 @@ def databases(settings: Settings, use: str) -> Iterator[Settings]:
     unused.append(prefix)
 
 
-async def emptied(client: Client, settings: Settings, services: Sequence[Service]) -> None:
+async def emptied(settings: Settings, services: Sequence[str]) -> None:
     """Delete every document of some services."""
-    names = [*(service.name for service in services), *COMMON]
-    await asyncio.gather(*(_empty(client[f"{settings.database_prefix}_{name}"]) for name in names))
+    client = connect(str(settings.mongodb_uri))
+    try:
+        found = [client[f"{settings.database_prefix}_{name}"] for name in (*services, *COMMON)]
+        await asyncio.gather(*map(_empty, found))
+    finally:
+        client.close()
 
 
 async def _empty(database: Database) -> None:
@@ -52,18 +56,14 @@ async def _clear(database: Database, name: str, options: object) -> None:
         await quick(database[name]).delete_many({})
 
 
-def host_name(services: Sequence[Service]) -> str:
-    """What databases are for."""
-    return "+".join(service.name for service in services)
-
-
 @asynccontextmanager
 async def running(services: Sequence[Service], settings: Settings) -> AsyncIterator[Host]:
     """A host that is started and, at the end, stopped."""
-    with plain_tracebacks(), databases(settings, host_name(services)) as chosen:
+    names = [service.name for service in services]
+    with plain_tracebacks(), databases(settings, "+".join(names)) as chosen:
+        await emptied(chosen, names)
         host = Host(services, chosen, alone=True)
         try:
-            await emptied(host.client, chosen, services)
             await host.start()
             yield host
         finally:

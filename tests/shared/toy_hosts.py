@@ -1,10 +1,13 @@
 """Replicas of the toy service, in this process."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.host import Host
 from shared.service import Service
 from shared.settings import Settings
+from tests.kit.hosts import databases, emptied
 from tests.kit.settings import settings_of
 from tests.shared import toy
 
@@ -53,3 +56,20 @@ class Hosts:
     async def close(self) -> None:
         for host in list(self._made):
             await self.stop(host)
+
+
+@asynccontextmanager
+async def toy_hosts(settings: Settings, use: str = "") -> AsyncIterator[Hosts]:
+    """Replicas that are stopped at the end. Those of one `use` get each other's databases, emptied; but for
+    Kafka, where topics keep what was written."""
+    if settings.kafka_bootstrap_servers or not use:
+        made = Hosts(settings)
+        try:
+            yield made
+        finally:
+            await made.close()
+        return
+    with databases(settings, f"toy of {use}") as chosen:
+        await emptied(chosen, ["ledger"])
+        async with toy_hosts(chosen) as made:
+            yield made
