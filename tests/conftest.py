@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import structlog
 
 from shared.local.mongod import Mongod
 from tests.kit.issuing import Issuing, issuing
@@ -22,8 +23,18 @@ LONGEST = (
     "test_processes.py",
     "test_servers.py",
     "test_real_parts.py",
+    "test_pictures.py",
+    "test_secured.py",
+    "test_generated_requests.py",
 )
-"""Groups that take a minute and more."""
+"""The groups that take longest."""
+
+
+def pytest_configure() -> None:
+    """Tracebacks as in production. By default one is drawn with every local: seconds, of the loop's time."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for groups

@@ -16,7 +16,6 @@ from shared.host import Host
 from shared.mongo.driver import Database, connect, quick
 from shared.service import Service
 from shared.settings import Settings
-from tests.kit.logs import plain_tracebacks
 from tests.kit.settings import fresh_prefix
 
 COMMON = ("log", "vault", "rates")
@@ -60,7 +59,7 @@ async def _clear(database: Database, name: str, options: object) -> None:
 async def running(services: Sequence[Service], settings: Settings) -> AsyncIterator[Host]:
     """A host that is started and, at the end, stopped."""
     names = [service.name for service in services]
-    with plain_tracebacks(), databases(settings, "+".join(names)) as chosen:
+    with databases(settings, "+".join(names)) as chosen:
         await emptied(chosen, names)
         host = Host(services, chosen, alone=True)
         try:

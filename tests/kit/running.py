@@ -20,7 +20,6 @@ from shared.local.child import free_port
 from shared.model.clock import now
 from shared.settings import Settings
 from tests.kit.issuing import somebody
-from tests.kit.logs import plain_tracebacks
 from tests.kit.settings import settings_of
 
 START_SECONDS = 60
@@ -54,18 +53,17 @@ def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="platform", daemon=True)
-    with plain_tracebacks():
-        thread.start()
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not server.started:
-                assert thread.is_alive() and time.monotonic() < deadline, "the platform did not start"
-                time.sleep(0.02)
-            yield url
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive(), "the platform did not stop"
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline, "the platform did not start"
+            time.sleep(0.02)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive(), "the platform did not stop"
 
 
 def bearer(url: str, role: Role = Role.CITY_OFFICER, org: str | None = None, **scopes: str) -> dict[str, str]:

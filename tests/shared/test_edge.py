@@ -16,7 +16,6 @@ from shared.http.edge import DATA_POLICY, HSTS, front
 from shared.http.middleware import MAX_BODY
 from shared.local.child import free_port
 from shared.settings import Settings, settings, use
-from tests.kit import logs
 from tests.shared import toy
 from tests.shared.toy_hosts import Hosts
 
@@ -39,12 +38,6 @@ async def served(app: Starlette) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     await task
-
-
-@pytest.fixture(autouse=True)
-def plain_tracebacks() -> Iterator[None]:
-    with logs.plain_tracebacks():
-        yield
 
 
 @pytest.fixture
