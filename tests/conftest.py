@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from shutil import disk_usage
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,10 +11,9 @@ import structlog
 from shared.local.mongod import Mongod
 from tests.kit.issuing import Issuing, issuing
 from tests.kit.kafka_broker import Door, ExternalBroker, KafkaBroker, SharedBroker, a_broker, running_broker
+from tests.kit.memory import memory_folder
 from tests.kit.servers import Shared
 
-ROOM = 4 * 2**30
-"""Bytes that the databases of a run need."""
 LONGEST = (
     "own_kafka",
     "test_log_contract.py",
@@ -73,24 +70,13 @@ def shared_by_workers(
     return share
 
 
-@contextmanager
-def memory_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in memory, where there is room: on a disk the tests of rules mostly wait for it."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or disk_usage(memory).free < ROOM:
-        yield tmp_path_factory.mktemp("mongod")
-        return
-    with TemporaryDirectory(prefix="jinguo-mongod-", dir=memory) as folder:
-        yield Path(folder)
-
-
 @pytest.fixture(scope="session")
 def mongodb_uri(shared_by_workers: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A MongoDB that no test may harm."""
 
     @contextmanager
     def running() -> Iterator[str]:
-        with memory_folder(tmp_path_factory) as folder:
+        with memory_folder(tmp_path_factory.mktemp("mongod")) as folder:
             node = Mongod.start(folder, cache_gb=0.5)
             try:
                 yield node.uri
@@ -103,9 +89,10 @@ def mongodb_uri(shared_by_workers: Any, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
     """One that the test may harm."""
-    node = Mongod.start(tmp_path / "mongod")
-    yield node
-    node.kill()
+    with memory_folder(tmp_path / "mongod") as folder:
+        node = Mongod.start(folder)
+        yield node
+        node.kill()
 
 
 @pytest.fixture(scope="session")
@@ -117,14 +104,14 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuing]:
 @pytest.fixture(scope="session")
 def kafka(shared_by_workers: Any, tmp_path_factory: pytest.TempPathFactory) -> KafkaBroker:
     """A Kafka that no test may harm."""
-    folder = tmp_path_factory.mktemp("kafka")
-    found = a_broker(folder)
+    spare = tmp_path_factory.mktemp("kafka")
+    found = a_broker(spare)
     if isinstance(found, ExternalBroker):
         return found
 
     @contextmanager
     def running() -> Iterator[Any]:
-        with running_broker(folder) as broker:
+        with memory_folder(spare) as folder, running_broker(folder) as broker:
             yield broker.bootstrap, broker.doors
 
     bootstrap, doors = shared_by_workers("kafka", running)
@@ -138,7 +125,7 @@ def kafka_bootstrap(kafka: KafkaBroker) -> str:
 
 @pytest.fixture(scope="session")
 def own_kafka_of_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    with running_broker(tmp_path_factory.mktemp("own_kafka")) as broker:
+    with memory_folder(tmp_path_factory.mktemp("own_kafka")) as folder, running_broker(folder) as broker:
         yield broker
 
 

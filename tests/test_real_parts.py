@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from pymongo import MongoClient
 
 from shared.local.mongod import DataFolderInUse, Mongod, NoMongod, PortTaken, find_mongod
 from tests.kit.kafka_broker import KafkaBroker
+from tests.kit.servers import Shared
 
 # ── mongod ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,3 +199,41 @@ async def test_a_wiped_kafka_is_empty(own_kafka: KafkaBroker, topic: str) -> Non
     assert own_kafka.bootstrap == bootstrap
     async with admin(bootstrap) as client:
         assert topic not in await client.list_topics()
+
+
+# ── one server for all workers ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_server_of_the_run_is_started_once_and_ends_when_its_last_user_has_left(tmp_path: Path) -> None:
+    told = list[str]()
+
+    @contextmanager
+    def running() -> Iterator[str]:
+        told.append("started")
+        yield f"address {told.count('started')}"
+        told.append("ended")
+
+    owner, other, late = (Shared(tmp_path, "server", running) for _ in range(3))
+    assert owner.join() == other.join() == "address 1"
+    with ThreadPoolExecutor(1) as ending:
+        left = ending.submit(owner.leave)
+        assert not wait([left], timeout=0.1).done
+        assert told == ["started"]
+        other.leave()
+        left.result(10)
+    assert told == ["started", "ended"]
+    assert late.join() == "address 2"
+    late.leave()
+
+
+def test_who_needs_a_server_that_did_not_start_starts_it(tmp_path: Path) -> None:
+    @contextmanager
+    def failing() -> Iterator[str]:
+        raise OSError
+        yield
+
+    with pytest.raises(OSError):
+        Shared(tmp_path, "server", failing).join()
+    heir = Shared(tmp_path, "server", lambda: nullcontext("address"))
+    assert heir.join() == "address"
+    heir.leave()

@@ -9,6 +9,7 @@ from tests.faults.disk import Disk, small_disk
 from tests.faults.replica_set import ReplicaSet
 from tests.faults.town import MakeTown, Town
 from tests.kit.kafka_broker import JavaBroker, KafkaBroker, a_broker
+from tests.kit.memory import memory_folder
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -36,9 +37,10 @@ async def make_town(tmp_path: Path) -> AsyncIterator[MakeTown]:
 
 @pytest.fixture
 def replica_set(tmp_path: Path) -> Iterator[ReplicaSet]:
-    nodes = ReplicaSet.start(tmp_path / "replica_set")
-    yield nodes
-    nodes.kill()
+    with memory_folder(tmp_path / "replica_set") as folder:
+        nodes = ReplicaSet.start(folder)
+        yield nodes
+        nodes.kill()
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ class Shared:
 
     def _start(self) -> None:
         with ExitStack() as started:
+            started.callback(self._users.free)
             started.callback(self._owner.free)
             self._file.write_text(json.dumps(started.enter_context(self._running())))
             self._ours = started.pop_all()
@@ -73,4 +74,5 @@ class Shared:
         if self._ours:
             self._users.take()
             self._ours.close()
-        self._users.free()
+        else:
+            self._users.free()
