@@ -46,7 +46,7 @@ events: install ## write docs/events, docs/access.md and the deployment's parts 
 	@$(BIN)/jinguo deploy
 
 test: dev ## everything but the long and the compose tests; three workers keep two cores busy
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 test-long: dev ## faults for 300 s and more each
 	$(BIN)/python -m pytest -q -m long --timeout 3600

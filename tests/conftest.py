@@ -15,16 +15,15 @@ from tests.kit.memory import memory_folder
 from tests.kit.servers import Shared
 
 LONGEST = (
-    "own_kafka",
     "test_log_contract.py",
     "test_processes.py",
     "test_servers.py",
     "test_real_parts.py",
-    "test_pictures.py",
     "test_secured.py",
     "test_generated_requests.py",
+    "test_pictures.py",
 )
-"""The groups that take longest."""
+"""Files that take a minute and more, in their order."""
 
 
 def pytest_configure() -> None:
@@ -34,20 +33,10 @@ def pytest_configure() -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes one group after the other, the longest first: then none is left alone with one of them
-    while the others have done."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    order = {group: place for place, group in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(Path(_group(item)).name, len(order)))
-
-
-def _group(item: pytest.Item) -> str:
-    """Its file; those that harm a Kafka go together, for it is theirs alone."""
-    harms = "own_kafka" in getattr(item, "fixturenames", ())
-    return "own_kafka" if harms else str(item.path.relative_to(item.config.rootpath))
+    """The longest files first: then no worker is left alone with one of them while the others have done."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 # ── servers of the run ──────────────────────────────────────────────────────────────────────────────
@@ -123,14 +112,14 @@ def kafka_bootstrap(kafka: KafkaBroker) -> str:
     return kafka.bootstrap
 
 
-@pytest.fixture(scope="session")
-def own_kafka_of_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+@pytest.fixture(scope="module")
+def own_kafka_of_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     with memory_folder(tmp_path_factory.mktemp("own_kafka")) as folder, running_broker(folder) as broker:
         yield broker
 
 
 @pytest.fixture
-def own_kafka(own_kafka_of_worker: KafkaBroker) -> KafkaBroker:
+def own_kafka(own_kafka_of_file: KafkaBroker) -> KafkaBroker:
     """One that a test may stop, kill, wipe or pause; it brings it back."""
-    own_kafka_of_worker.start()  # should a test before have failed to
-    return own_kafka_of_worker
+    own_kafka_of_file.start()  # should a test before have failed to
+    return own_kafka_of_file
