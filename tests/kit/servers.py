@@ -37,6 +37,10 @@ class Lock:
     def free(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
+    def close(self) -> None:
+        """Free it for good."""
+        os.close(self._file)
+
 
 class Shared:
     """A server by its name in the folder of the run. `running` starts it, gives its address and ends it."""
