@@ -27,7 +27,7 @@ from shared.mongo.driver import Client, connect
 from shared.privacy.keyring import Keyring
 from shared.privacy.vault import Vault
 from shared.settings import Settings
-from tests.kafka_broker import KafkaBroker, find_broker
+from tests.kit.kafka_broker import KafkaBroker, find_broker
 
 START_TIMEOUT = 60.0
 

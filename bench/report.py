@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.figures import Figure
 from bench.parts import Parts
-from tests.kafka_broker import VERSION, ExternalBroker
+from tests.kit.kafka_broker import VERSION, ExternalBroker
 
 PATH = Path("docs/benchmarks.md")
 HEAD = ("", "what", "ours", "baseline", "ratio or value", "goal", "reached")

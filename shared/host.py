@@ -100,6 +100,11 @@ class Host:
             for consumer in service.consumers
         ]
         self.progress = Progress(self.stores, self.runtimes, self.archives, self.log)
+        self._deadlines = {
+            service.name: Deadlines(self.stores[service.name], service.deadlines)
+            for service in services
+            if service.deadlines
+        }
         self._tasks: list[asyncio.Task[None]] = []
         self._relays: list[Relay] = []
 
@@ -130,22 +135,15 @@ class Host:
     async def start(self) -> None:
         """Create indexes, then start relays, publishers, consumers, jobs and deadlines."""
         security_log.started(production=self.settings.production)
-        await self.vault.open()
-        await self.identity.check()
-        await self.rates.prepare()
+        await asyncio.gather(self.vault.open(), self.identity.check(), self._prepare())
         for service in self.services:
-            await self.stores[service.name].prepare(service.stored)
-            await self.archives[service.name].prepare()
             self._start_relay(service)
             for job in service.jobs:
                 name = f"{service.name}.{getattr(job, '__name__', 'job')}"
                 self._keep_going(name, partial(job, self.stores[service.name]))
-            if service.deadlines:
-                deadlines = Deadlines(self.stores[service.name], service.deadlines)
-                await deadlines.prepare()
-                self._keep_going(f"{service.name}.deadlines", deadlines.run)
+        for name, deadlines in self._deadlines.items():
+            self._keep_going(f"{name}.deadlines", deadlines.run)
         for runtime in self.runtimes:
-            await runtime.prepare()
             self._keep_going(runtime.consumer.group, runtime.run)
         for service in self.services:
             if mine := [runtime for runtime in self.runtimes if runtime.store is self.stores[service.name]]:
@@ -153,6 +151,16 @@ class Host:
         self._keep_going("answers", self._forget_answers_forever)
         self._keep_going("progress", self.progress.run)
         self._keep_going("loop-lag", self._measure_loop_forever)
+
+    async def _prepare(self) -> None:
+        """Create every index, of all services at once: MongoDB takes a moment for each."""
+        await asyncio.gather(
+            self.rates.prepare(),
+            *(self.stores[service.name].prepare(service.stored) for service in self.services),
+            *(self.archives[service.name].prepare() for service in self.services),
+            *(deadlines.prepare() for deadlines in self._deadlines.values()),
+            *(runtime.prepare() for runtime in self.runtimes),
+        )
 
     def _start_relay(self, service: Service) -> None:
         store, archive = self.stores[service.name], self.archives[service.name]

@@ -1,42 +1,84 @@
-"""The real parts that tests run on: started when first asked for, once a run."""
+"""The real parts that tests run on: started when first asked for, once a run, whichever worker asks."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from shutil import disk_usage
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
-from issuing import Issuing, issuing
-from kafka_broker import KafkaBroker, NoKafka, find_broker
+import structlog
 
 from shared.local.mongod import Mongod
+from tests.kit.issuing import Issuing, issuing
+from tests.kit.kafka_broker import Door, ExternalBroker, KafkaBroker, SharedBroker, a_broker, running_broker
+from tests.kit.memory import memory_folder
+from tests.kit.servers import Shared
 
-ROOM = 4 * 2**30
-"""Bytes that the databases of a run need."""
-LONGEST = ("test_log_contract.py", "test_processes.py", "test_servers.py", "test_real_parts.py")
+LONGEST = (
+    "test_log_contract.py",
+    "test_processes.py",
+    "test_servers.py",
+    "test_real_parts.py",
+    "test_secured.py",
+    "test_generated_requests.py",
+    "test_pictures.py",
+)
+"""Files that take a minute and more, in their order."""
+
+
+def pytest_configure() -> None:
+    """Tracebacks as in production. By default one is drawn with every local: seconds, of the loop's time."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: then no worker is left alone with one of them while the other has done."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """The longest files first: then no worker is left alone with one of them while the others have done."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
-@contextmanager
-def memory_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in memory, where there is room: on a disk the tests of rules mostly wait for it."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or disk_usage(memory).free < ROOM:
-        yield tmp_path_factory.mktemp("mongod")
-        return
-    with TemporaryDirectory(prefix="jinguo-mongod-", dir=memory) as folder:
-        yield Path(folder)
+# ── servers of the run ──────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
-    with memory_folder(tmp_path_factory) as folder:
+def shared_by_workers(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Callable[[], AbstractContextManager[Any]]], Any]:
+    """`address = shared_by_workers(name, running)`. See `Shared`."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if hasattr(pytestconfig, "workerinput") else base
+
+    def share(name: str, running: Callable[[], AbstractContextManager[Any]]) -> Any:
+        server = Shared(folder, name, running)
+        # At the very end, and not of the last test: that has a time limit, and others may need it for long.
+        pytestconfig.add_cleanup(server.leave)
+        return server.join()
+
+    return share
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(shared_by_workers: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A MongoDB that no test may harm."""
+
+    @contextmanager
+    def running() -> Iterator[str]:
+        with memory_folder(tmp_path_factory.mktemp("mongod")) as folder:
+            node = Mongod.start(folder, cache_gb=0.5)
+            try:
+                yield node.uri
+            finally:
+                node.kill()
+
+    return str(shared_by_workers("mongod", running))
+
+
+@pytest.fixture
+def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
+    """One that the test may harm."""
+    with memory_folder(tmp_path / "mongod") as folder:
         node = Mongod.start(folder)
         yield node
         node.kill()
@@ -49,26 +91,35 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuing]:
 
 
 @pytest.fixture(scope="session")
-def mongodb_uri(mongod: Mongod) -> str:
-    return mongod.uri
+def kafka(shared_by_workers: Any, tmp_path_factory: pytest.TempPathFactory) -> KafkaBroker:
+    """A Kafka that no test may harm."""
+    spare = tmp_path_factory.mktemp("kafka")
+    found = a_broker(spare)
+    if isinstance(found, ExternalBroker):
+        return found
 
+    @contextmanager
+    def running() -> Iterator[Any]:
+        with memory_folder(spare) as folder, running_broker(folder) as broker:
+            yield broker.bootstrap, broker.doors
 
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """Whoever stops, kills, wipes or pauses it brings it back."""
-    try:
-        broker = find_broker(tmp_path_factory.mktemp("kafka"))
-    except NoKafka as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI needs a Kafka: {error}")
-        pytest.skip(str(error))
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.discard()
+    bootstrap, doors = shared_by_workers("kafka", running)
+    return SharedBroker(bootstrap, [Door(*door) for door in doors])
 
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(kafka: KafkaBroker) -> str:
     return kafka.bootstrap
+
+
+@pytest.fixture(scope="module")
+def own_kafka_of_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    with memory_folder(tmp_path_factory.mktemp("own_kafka")) as folder, running_broker(folder) as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_kafka(own_kafka_of_file: KafkaBroker) -> KafkaBroker:
+    """One that a test may stop, kill, wipe or pause; it brings it back."""
+    own_kafka_of_file.start()  # should a test before have failed to
+    return own_kafka_of_file

@@ -1,17 +1,14 @@
 """Every route says who may call it, and keeps everybody else out."""
 
-import base64
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import APIRouter
-from issuing import Issuing
 
 from jinguo.access import document, is_current, routes
 from jinguo.services import SERVICES
@@ -19,8 +16,10 @@ from shared.host import Host
 from shared.http.access import anyone, may, rule_of
 from shared.http.identity import Role
 from shared.model.clock import moved, now
-from shared.settings import Settings
 from shared.store.rates import MINUTE
+from tests.kit.hosts import over_asgi
+from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
 
 ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
 ROUTES = [route for route in routes() if route[1] not in ENDLESS]
@@ -29,19 +28,9 @@ ROUTES = [route for route in routes() if route[1] not in ENDLESS]
 @pytest.fixture
 async def http(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterator[httpx.AsyncClient]:
     """All services over ASGI. Nothing runs beside them: whoever is kept out changes nothing."""
-    settings = Settings(
-        mongodb_uri=mongodb_uri,
-        database_prefix=f"a{uuid4().hex[:12]}",
-        data_dir=tmp_path,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-        public_requests_per_minute=0,
-        oidc_issuer=issuer.url,
-    )
-    host = Host(SERVICES, settings, alone=True)
+    host = Host(SERVICES, settings_of(mongodb_uri, tmp_path, issuer), alone=True)
     await host.vault.open()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=host.app()), base_url="http://town"
-    ) as client:
+    async with over_asgi(host) as client:
         yield client
     await host.stop()
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,20 +15,13 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from kafka_broker import KafkaBroker
 from pymongo import MongoClient
 
 from shared.local.mongod import DataFolderInUse, Mongod, NoMongod, PortTaken, find_mongod
+from tests.kit.kafka_broker import KafkaBroker
+from tests.kit.servers import Shared
 
 # ── mongod ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
-    """One that the test may harm."""
-    node = Mongod.start(tmp_path)
-    yield node
-    node.kill()
 
 
 def names(uri: str) -> list[str]:
@@ -163,45 +157,83 @@ async def values(bootstrap: str, topic: str) -> list[bytes]:
 
 
 @pytest.fixture
-async def topic(kafka: KafkaBroker) -> str:
+async def topic(own_kafka: KafkaBroker) -> str:
     name = f"real-parts-{uuid4()}"
-    async with admin(kafka.bootstrap) as client:
+    async with admin(own_kafka.bootstrap) as client:
         await client.create_topics([NewTopic(name, 1, 1)])
     return name
 
 
-async def test_kafka_keeps_what_it_acknowledged_through_a_sigkill(kafka: KafkaBroker, topic: str) -> None:
-    await send(kafka.bootstrap, topic, b"before")
-    kafka.kill()
-    kafka.start()
-    await send(kafka.bootstrap, topic, b"after")
-    assert await values(kafka.bootstrap, topic) == [b"before", b"after"]
+async def test_kafka_keeps_what_it_acknowledged_through_a_sigkill(own_kafka: KafkaBroker, topic: str) -> None:
+    await send(own_kafka.bootstrap, topic, b"before")
+    own_kafka.kill()
+    own_kafka.start()
+    await send(own_kafka.bootstrap, topic, b"after")
+    assert await values(own_kafka.bootstrap, topic) == [b"before", b"after"]
 
 
-async def test_kafka_keeps_its_data_through_an_orderly_stop(kafka: KafkaBroker, topic: str) -> None:
-    await send(kafka.bootstrap, topic, b"before")
-    kafka.stop()
-    kafka.start()
-    assert await values(kafka.bootstrap, topic) == [b"before"]
+async def test_kafka_keeps_its_data_through_an_orderly_stop(own_kafka: KafkaBroker, topic: str) -> None:
+    await send(own_kafka.bootstrap, topic, b"before")
+    own_kafka.stop()
+    own_kafka.start()
+    assert await values(own_kafka.bootstrap, topic) == [b"before"]
 
 
-async def test_kafka_answers_nothing_while_paused(kafka: KafkaBroker, topic: str) -> None:
-    kafka.pause()
+async def test_kafka_answers_nothing_while_paused(own_kafka: KafkaBroker, topic: str) -> None:
+    own_kafka.pause()
     try:
-        sending = asyncio.create_task(send(kafka.bootstrap, topic, b"late"))
+        sending = asyncio.create_task(send(own_kafka.bootstrap, topic, b"late"))
         await asyncio.sleep(1)
         assert not sending.done()
     finally:
-        kafka.resume()
+        own_kafka.resume()
     await sending
-    assert await values(kafka.bootstrap, topic) == [b"late"]
+    assert await values(own_kafka.bootstrap, topic) == [b"late"]
 
 
-async def test_a_wiped_kafka_is_empty(kafka: KafkaBroker, topic: str) -> None:
-    bootstrap = kafka.bootstrap
+async def test_a_wiped_kafka_is_empty(own_kafka: KafkaBroker, topic: str) -> None:
+    bootstrap = own_kafka.bootstrap
     await send(bootstrap, topic, b"gone")
-    kafka.wipe()
-    kafka.start()
-    assert kafka.bootstrap == bootstrap
+    own_kafka.wipe()
+    own_kafka.start()
+    assert own_kafka.bootstrap == bootstrap
     async with admin(bootstrap) as client:
         assert topic not in await client.list_topics()
+
+
+# ── one server for all workers ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_server_of_the_run_is_started_once_and_ends_when_its_last_user_has_left(tmp_path: Path) -> None:
+    told = list[str]()
+
+    @contextmanager
+    def running() -> Iterator[str]:
+        told.append("started")
+        yield f"address {told.count('started')}"
+        told.append("ended")
+
+    owner, other, late = (Shared(tmp_path, "server", running) for _ in range(3))
+    assert owner.join() == other.join() == "address 1"
+    with ThreadPoolExecutor(1) as ending:
+        left = ending.submit(owner.leave)
+        assert not wait([left], timeout=0.1).done
+        assert told == ["started"]
+        other.leave()
+        left.result(10)
+    assert told == ["started", "ended"]
+    assert late.join() == "address 2"
+    late.leave()
+
+
+def test_who_needs_a_server_that_did_not_start_starts_it(tmp_path: Path) -> None:
+    @contextmanager
+    def failing() -> Iterator[str]:
+        raise OSError
+        yield
+
+    with pytest.raises(OSError):
+        Shared(tmp_path, "server", failing).join()
+    heir = Shared(tmp_path, "server", lambda: nullcontext("address"))
+    assert heir.join() == "address"
+    heir.leave()

@@ -12,11 +12,15 @@ from shared.model.clock import now
 from shared.model.documents import Index
 from shared.model.events import Envelope
 from shared.mongo.driver import Bson, Collection, Database, InsertOne, Session
-from shared.mongo.indexes import create_index
+from shared.mongo.indexes import create_indexes
 
 PAUSES = (1, 5, 30, 120, 600)
 """Seconds before each further try."""
 NEVER = datetime(9999, 1, 1)
+_INDEXES = (
+    Index("key", [("group", 1), ("key", 1), ("position", 1)]),
+    Index("due", [("group", 1), ("next_try", 1)]),
+)
 
 
 def _pause(attempts: int) -> datetime:
@@ -32,8 +36,7 @@ class Parking:
 
     async def prepare(self) -> None:
         """Create the indexes."""
-        await create_index(self._parked, Index("key", [("group", 1), ("key", 1), ("position", 1)]))
-        await create_index(self._parked, Index("due", [("group", 1), ("next_try", 1)]))
+        await create_indexes(self._parked, _INDEXES)
 
     async def held(self, keys: Sequence[str]) -> set[str]:
         """Which of these keys stand still.

@@ -23,7 +23,7 @@ from shared.model.clock import now
 from shared.model.documents import Document, Index
 from shared.model.events import Envelope, Event, Undecodable, decode
 from shared.mongo.driver import Bson, PyMongoError, Session, is_transient, transaction
-from shared.mongo.indexes import create_index
+from shared.mongo.indexes import create_indexes
 from shared.store.store import Store
 from shared.telemetry import CONSUMED, HANDLER_TIME, traced
 
@@ -39,6 +39,10 @@ BATCH_SECONDS = 2.0
 AWAY = 5.0
 """Seconds of failing after which we ask whether MongoDB can be reached at all."""
 BATCHES_KEPT = 7 * 24 * 3600
+_BATCHES = (
+    Index("kept", [("at", 1)], expire_after=BATCHES_KEPT),
+    Index("group", [("group", 1), ("at", 1)]),
+)
 log = structlog.get_logger()
 
 
@@ -71,11 +75,11 @@ class Runtime:
 
     async def prepare(self) -> None:
         """Create the indexes of the runtime and of the consumer's tables."""
-        await self.parking.prepare()
-        await create_index(self._batches, Index("kept", [("at", 1)], expire_after=BATCHES_KEPT))
-        await create_index(self._batches, Index("group", [("group", 1), ("at", 1)]))
-        await prepare_tables(
-            self.store, self.consumer.tables, self.consumer.followed, await self.cursors.live()
+        generation = await self.cursors.live()
+        await asyncio.gather(
+            self.parking.prepare(),
+            create_indexes(self._batches, _BATCHES),
+            prepare_tables(self.store, self.consumer.tables, self.consumer.followed, generation),
         )
 
     async def run(self) -> None:

@@ -17,7 +17,7 @@ from shared.model.clock import now
 from shared.model.documents import Index
 from shared.model.events import PARTITIONS
 from shared.mongo.driver import Bson, Database, Session, UpdateOne, guarded, in_transaction
-from shared.mongo.indexes import create_index
+from shared.mongo.indexes import create_all
 from shared.store.store import Store
 
 LANE, STAMP = "lane", "stamp"
@@ -41,9 +41,10 @@ Tables = Mapping[str, Sequence[Index]]
 
 async def prepare_tables(store: Store, tables: Tables, followed: Collection[str], generation: int) -> None:
     """Create the indexes of a group's tables."""
-    for table, indexes in tables.items():
-        for index in (*indexes, *([_FOLLOWED] if table in followed else [])):
-            await create_index(store.database[table_of(table, generation)], index)
+    await create_all(
+        (store.database[table_of(table, generation)], [*indexes, *([_FOLLOWED] if table in followed else [])])
+        for table, indexes in tables.items()
+    )
 
 
 async def drop_tables(store: Store, tables: Tables, generation: int) -> None:

@@ -13,10 +13,15 @@ from datetime import datetime
 from shared.model.documents import Index
 from shared.model.events import PARTITIONS, Envelope
 from shared.mongo.driver import MAJORITY, Bson, BulkWriteError, Client
-from shared.mongo.indexes import create_index
+from shared.mongo.indexes import create_indexes
 
 TAIL = 5000
 """Events kept in memory for whoever reads on from there."""
+_INDEXES = (
+    Index("event", [("id", 1)], unique=True),
+    Index("partition", [("p", 1), ("_id", 1)]),
+    Index("cause", [("cause", 1)], where={"cause": {"$type": "string"}}),
+)
 
 
 def partition_of(subject: str) -> int:
@@ -60,10 +65,7 @@ class Archive:
 
     async def prepare(self) -> None:
         """Create the indexes."""
-        await create_index(self._collection, Index("event", [("id", 1)], unique=True))
-        await create_index(self._collection, Index("partition", [("p", 1), ("_id", 1)]))
-        caused = {"cause": {"$type": "string"}}
-        await create_index(self._collection, Index("cause", [("cause", 1)], where=caused))
+        await create_indexes(self._collection, _INDEXES)
 
     async def head(self) -> int:
         """The last position; 0 when empty. From the primary's newest state, as appending needs it."""

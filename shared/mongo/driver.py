@@ -18,7 +18,16 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
+from pymongo import (
+    DeleteMany,
+    DeleteOne,
+    IndexModel,
+    InsertOne,
+    ReplaceOne,
+    ReturnDocument,
+    UpdateMany,
+    UpdateOne,
+)
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -69,6 +78,7 @@ __all__ = [
     "DeleteMany",
     "DeleteOne",
     "DuplicateKeyError",
+    "IndexModel",
     "InsertOne",
     "OperationFailure",
     "PyMongoError",

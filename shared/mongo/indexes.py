@@ -1,9 +1,11 @@
 """Indexes: created as they are declared, dropped when they no longer are."""
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from shared.model.documents import Index
-from shared.mongo.driver import Collection, OperationFailure
+from shared.mongo.driver import Collection, IndexModel, OperationFailure
 
 INDEX_NOT_FOUND = 27
 
@@ -17,11 +19,22 @@ async def drop_index(collection: Collection, name: str) -> None:
             raise
 
 
-async def create_index(collection: Collection, index: Index) -> None:
-    """Create an index as declared; one that exists alike is left alone."""
+async def create_indexes(collection: Collection, indexes: Iterable[Index]) -> None:
+    """Create the indexes of a collection as declared, by one command; those that exist alike are left
+    alone."""
+    if models := [_model_of(index) for index in indexes]:
+        await collection.create_indexes(models)
+
+
+async def create_all(declared: Iterable[tuple[Collection, Iterable[Index]]]) -> None:
+    """Create the indexes of several collections at once."""
+    await asyncio.gather(*(create_indexes(collection, indexes) for collection, indexes in declared))
+
+
+def _model_of(index: Index) -> IndexModel:
     options: dict[str, Any] = {"name": index.name, "unique": index.unique}
     if index.where is not None:
         options["partialFilterExpression"] = index.where
     if index.expire_after is not None:
         options["expireAfterSeconds"] = index.expire_after
-    await collection.create_index(list(index.keys), **options)
+    return IndexModel(list(index.keys), **options)

@@ -11,6 +11,7 @@ field of the document that has the window: a `Closing`. Whoever moves the window
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from shared.model.clock import now
 from shared.model.documents import Document, Index
 from shared.model.problems import Unavailable, VersionConflict
 from shared.mongo.driver import PyMongoError, guarded
-from shared.mongo.indexes import create_index
+from shared.mongo.indexes import create_all
 from shared.store.store import Store
 from shared.telemetry import DEADLINES, new_traceparent, traced
 
@@ -138,8 +139,10 @@ class Deadlines:
 
     async def prepare(self) -> None:
         """Create the indexes."""
+        indexes: defaultdict[type[Document], list[Index]] = defaultdict(list)
         for model, index in [found for one in self._all for found in one.indexes]:
-            await create_index(self._store.collection(model), index)
+            indexes[model].append(index)
+        await create_all((self._store.collection(model), found) for model, found in indexes.items())
 
     async def run(self) -> None:
         """Act until cancelled."""

@@ -23,7 +23,7 @@ from shared.model.ids import new_id
 from shared.model.problems import TooManyRequests
 from shared.mongo.driver import Bson, BulkWriteError, Client, UpdateOne, quick
 from shared.mongo.grouping import Grouped
-from shared.mongo.indexes import create_index
+from shared.mongo.indexes import create_indexes
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 """Seconds of the usual windows; a day is one of Asia/Shanghai."""
@@ -99,7 +99,7 @@ class Rates:
 
     async def prepare(self) -> None:
         """Create the index that forgets old windows."""
-        await create_index(self._counts, Index("over", [("until", 1)], expire_after=MINUTE))
+        await create_indexes(self._counts, [Index("over", [("until", 1)], expire_after=MINUTE)])
 
     async def check(self, *tallies: Tally) -> list[Counted]:
         """Count a request under each of these, the narrowest first. Returns each limit with its number.

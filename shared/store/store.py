@@ -33,7 +33,7 @@ from shared.mongo.driver import (
     in_transaction,
 )
 from shared.mongo.grouping import Grouped
-from shared.mongo.indexes import create_index, drop_index
+from shared.mongo.indexes import create_all, drop_index
 from shared.privacy.vault import Vault
 from shared.store import request_keys
 from shared.store.answers import AGE, INDEXES, Answers
@@ -87,10 +87,9 @@ class Store:
     async def prepare(self, models: Sequence[type[Document]]) -> None:
         """Declare the documents of this service and create their indexes."""
         self.models = list(models)
-        await create_index(self.answers.moved, AGE)
+        documents = [(self.collection(model), (*OWN_INDEXES, *model.indexes)) for model in models]
+        await create_all([(self.answers.moved, [AGE]), *documents])
         for model in models:
-            for index in (*OWN_INDEXES, *model.indexes):
-                await create_index(self.collection(model), index)
             for name in model.former_indexes:
                 await drop_index(self.collection(model), name)
 

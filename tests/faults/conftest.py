@@ -1,19 +1,15 @@
 """Towns of worker processes, on either log."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from disk import Disk, small_disk
-from kafka_broker import JavaBroker, KafkaBroker
-from replica_set import ReplicaSet
 
-from shared.local.mongod import Mongod
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
-
-from town import MakeTown, Town
+from tests.faults.disk import Disk, small_disk
+from tests.faults.replica_set import ReplicaSet
+from tests.faults.town import MakeTown, Town
+from tests.kit.kafka_broker import JavaBroker, KafkaBroker, a_broker
+from tests.kit.memory import memory_folder
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -22,16 +18,7 @@ def broker(request: pytest.FixtureRequest) -> KafkaBroker | None:
     if request.param == "embedded":
         return None
     node: KafkaBroker = request.getfixturevalue("kafka")
-    node.start()  # should a test before have failed to bring it back
     return node
-
-
-@pytest.fixture
-def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
-    """One that the test may harm."""
-    node = Mongod.start(tmp_path / "mongod")
-    yield node
-    node.kill()
 
 
 @pytest.fixture
@@ -50,15 +37,16 @@ async def make_town(tmp_path: Path) -> AsyncIterator[MakeTown]:
 
 @pytest.fixture
 def replica_set(tmp_path: Path) -> Iterator[ReplicaSet]:
-    nodes = ReplicaSet.start(tmp_path / "replica_set")
-    yield nodes
-    nodes.kill()
+    with memory_folder(tmp_path / "replica_set") as folder:
+        nodes = ReplicaSet.start(folder)
+        yield nodes
+        nodes.kill()
 
 
 @pytest.fixture
-def cramped(kafka: KafkaBroker, tmp_path: Path) -> Iterator[tuple[JavaBroker, Disk]]:
+def cramped(tmp_path: Path) -> Iterator[tuple[JavaBroker, Disk]]:
     """A broker of its own, on a small disk."""
-    if not isinstance(kafka, JavaBroker):
+    if not isinstance(a_broker(tmp_path), JavaBroker):
         pytest.skip("needs a Kafka that runs as a process here")
     with small_disk(tmp_path / "disk", megabytes=64) as disk:
         broker = JavaBroker(tmp_path, disk.path / "data")

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from disk import Disk
-from kafka_broker import JavaBroker, KafkaBroker
-from network import Wire
 from pymongo import MongoClient
-from town import Town, Worker
-from toy import until
 
 from shared.local.mongod import Mongod
+from tests.faults.disk import Disk
+from tests.faults.network import Wire
+from tests.faults.town import Town, Worker
+from tests.kit.kafka_broker import JavaBroker, KafkaBroker
+from tests.kit.waiting import eventually
 
 # ── processes ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -36,7 +36,7 @@ async def killed_at(town: Town, worker: Worker, step: str, countdown: int) -> No
 
     async with town.load():
         worker.order(step, countdown)
-        await until(killed_itself, 30, f"a kill {step}")
+        await eventually(killed_itself, 30, f"a kill {step}")
         worker.start()
         await town.serving(worker)
 
@@ -50,7 +50,7 @@ async def killed_at_deadline(town: Town, worker: Worker, step: str, countdown: i
     worker.order(step, countdown)
     async with town.load():
         await town.promise(24, within=4)
-        await until(killed_itself, 30, f"a kill {step}")
+        await eventually(killed_itself, 30, f"a kill {step}")
         worker.start()
         await town.serving(worker)
 
@@ -118,7 +118,7 @@ async def disk_full(town: Town, broker: JavaBroker, disk: Disk) -> None:
     try:
         async with town.load():
             disk.fill()
-            await until(given_up, 60, "the broker gives up")
+            await eventually(given_up, 60, "the broker gives up")
         await town.pay(20)
     finally:
         disk.free()
@@ -201,4 +201,4 @@ async def poisoned(town: Town, within: float = 40) -> None:
     async def freed() -> bool:
         return not await town.parked()
 
-    await until(freed, within, "parked events are tried again")
+    await eventually(freed, within, "parked events are tried again")

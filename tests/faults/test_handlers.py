@@ -1,8 +1,8 @@
 """Handlers are slow, and cannot handle an event."""
 
-from faults import poisoned, slow
-from kafka_broker import KafkaBroker
-from town import MakeTown
+from tests.faults.faults import poisoned, slow
+from tests.faults.town import MakeTown
+from tests.kit.kafka_broker import KafkaBroker
 
 
 async def test_a_slow_consumer(mongodb_uri: str, broker: KafkaBroker | None, make_town: MakeTown) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from itertools import cycle
 
 import pytest
-from disk import Disk
-from faults import (
+
+from shared.local.mongod import Mongod
+from tests.faults.disk import Disk
+from tests.faults.faults import (
     CUTS,
     another_primary,
     disk_full,
@@ -27,12 +29,10 @@ from faults import (
     stepped_down,
     without_broker,
 )
-from kafka_broker import JavaBroker, KafkaBroker
-from replica_set import ReplicaSet
-from town import MakeTown, Town
-from worker import DEADLINE_STEPS, STEPS
-
-from shared.local.mongod import Mongod
+from tests.faults.replica_set import ReplicaSet
+from tests.faults.town import MakeTown, Town
+from tests.faults.worker import DEADLINE_STEPS, STEPS
+from tests.kit.kafka_broker import JavaBroker, KafkaBroker
 
 pytestmark = pytest.mark.long
 LONG = float(os.environ.get("LONG_SECONDS", 300))
@@ -115,7 +115,6 @@ async def test_mongodb_cut(mongodb_uri: str, broker: KafkaBroker | None, make_to
 
 
 async def test_kafka_cut(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
-    kafka.start()
     town = make_town(mongodb_uri, kafka, seed=8, wired=True)
     workers = cycle(await town.open(2))
 
@@ -144,12 +143,13 @@ async def test_another_primary(
     await for_long(town, lambda: another_primary(town, town.random.choice(ends)))
 
 
-async def test_broker_bounced_and_wiped(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
-    kafka.start()
-    town = make_town(mongodb_uri, kafka, seed=11)
+async def test_broker_bounced_and_wiped(
+    mongodb_uri: str, own_kafka: KafkaBroker, make_town: MakeTown
+) -> None:
+    town = make_town(mongodb_uri, own_kafka, seed=11)
     await town.open(2)
-    ends = (kafka.kill, kafka.wipe)
-    await for_long(town, lambda: without_broker(town, kafka, town.random.choice(ends)))
+    ends = (own_kafka.kill, own_kafka.wipe)
+    await for_long(town, lambda: without_broker(town, own_kafka, town.random.choice(ends)))
 
 
 async def test_disk_full(mongodb_uri: str, cramped: tuple[JavaBroker, Disk], make_town: MakeTown) -> None:

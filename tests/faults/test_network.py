@@ -1,9 +1,9 @@
 """The network between a worker and a server is cut and healed."""
 
-from faults import Cut, cut, kafka_cut_from, mongodb_cut_from
-from kafka_broker import KafkaBroker
-from town import MakeTown
-from toy import until
+from tests.faults.faults import Cut, cut, kafka_cut_from, mongodb_cut_from
+from tests.faults.town import MakeTown
+from tests.kit.kafka_broker import KafkaBroker
+from tests.kit.waiting import eventually
 
 
 async def test_mongodb_cut_from_one_of_two_workers(
@@ -20,7 +20,6 @@ async def test_mongodb_cut_from_one_of_two_workers(
 async def test_another_worker_publishes_when_the_relay_is_cut_from_kafka(
     mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown
 ) -> None:
-    kafka.start()
     town = make_town(mongodb_uri, kafka, seed=31, wired=True)
     await town.open(2)
     await town.pay(20)
@@ -31,14 +30,13 @@ async def test_another_worker_publishes_when_the_relay_is_cut_from_kafka(
 
     with cut(relay.kafka, "silent"):
         await town.pay(20)
-        await until(another_relays, 30, "the one that is cut off gives the lease up")
+        await eventually(another_relays, 30, "the one that is cut off gives the lease up")
         await town.progress(within=30)
     await town.progress()
     await town.check()
 
 
 async def test_kafka_cut_from_a_worker(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
-    kafka.start()
     town = make_town(mongodb_uri, kafka, seed=29, wired=True)
     [worker] = await town.open()
     how: Cut

@@ -1,9 +1,9 @@
 """Workers are killed, frozen, joined by others and ended under load; then everything must still add up."""
 
-from faults import frozen, killed, killed_at, killed_at_deadline, scaled
-from kafka_broker import KafkaBroker
-from town import MakeTown
-from worker import DEADLINE_STEPS, STEPS
+from tests.faults.faults import frozen, killed, killed_at, killed_at_deadline, scaled
+from tests.faults.town import MakeTown
+from tests.faults.worker import DEADLINE_STEPS, STEPS
+from tests.kit.kafka_broker import KafkaBroker
 
 WITHOUT = [step for step in STEPS if step != "after ack"]
 WITH_KAFKA = ["after ack", "in handler", "before commit", "after commit"]

@@ -1,13 +1,13 @@
 """MongoDB and Kafka are killed, wiped, made to step down and filled up under load."""
 
 import pytest
-from disk import Disk
-from faults import another_primary, disk_full, mongodb_restarted, without_broker
-from kafka_broker import JavaBroker, KafkaBroker
-from replica_set import ReplicaSet
-from town import MakeTown
 
 from shared.local.mongod import Mongod
+from tests.faults.disk import Disk
+from tests.faults.faults import another_primary, disk_full, mongodb_restarted, without_broker
+from tests.faults.replica_set import ReplicaSet
+from tests.faults.town import MakeTown
+from tests.kit.kafka_broker import JavaBroker, KafkaBroker
 
 pytestmark = pytest.mark.timeout(240)  # servers start slowly on a busy machine
 
@@ -32,12 +32,14 @@ async def test_the_primary_steps_down_and_is_killed(
     await town.check()
 
 
-async def test_broker_bounced_and_wiped(mongodb_uri: str, kafka: KafkaBroker, make_town: MakeTown) -> None:
-    town = make_town(mongodb_uri, kafka, seed=23)
+async def test_broker_bounced_and_wiped(
+    mongodb_uri: str, own_kafka: KafkaBroker, make_town: MakeTown
+) -> None:
+    town = make_town(mongodb_uri, own_kafka, seed=23)
     await town.open()
-    for end in (kafka.kill, kafka.wipe):
+    for end in (own_kafka.kill, own_kafka.wipe):
         await town.pay(40)
-        await without_broker(town, kafka, end)
+        await without_broker(town, own_kafka, end)
         await town.progress()
         await town.check()
 

@@ -17,15 +17,15 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
-import toy
-from kafka_broker import KafkaBroker
-from network import Wire
-from toy import until
 
 from shared.consumers.cursors import Cursors
 from shared.local.child import free_port, spawn
 from shared.log.archive import Archive
 from shared.mongo.driver import connect
+from tests.faults.network import Wire
+from tests.kit.kafka_broker import KafkaBroker
+from tests.kit.waiting import eventually
+from tests.shared import toy
 
 WORKER = Path(__file__).with_name("worker.py")
 MASTER_KEY = base64.b64encode(b"k" * 32).decode()
@@ -217,7 +217,7 @@ class Town:
             pid = int(row["holder"].split(":")[1]) if row else None
             return next((worker for worker in self.workers if worker.pid == pid), None)
 
-        found: Worker = await until(holder, 20, "a relay")
+        found: Worker = await eventually(holder, 20, "a relay")
         return found
 
     async def retire(self, worker: Worker) -> None:
@@ -245,7 +245,7 @@ class Town:
             except httpx.TransportError:
                 return False
 
-        await until(answers, seconds, "a worker that serves")
+        await eventually(answers, seconds, "a worker that serves")
 
     async def pay(
         self, payments: int, clients: int = 8, *, to: str | None = None, via: Sequence[Worker] = ()
@@ -399,7 +399,7 @@ class Town:
             return not any(waiting.values())
 
         try:
-            await until(nothing_waits, seconds)
+            await eventually(nothing_waits, seconds)
         except AssertionError:
             raise AssertionError(f"after {seconds} s there wait for {waiting}") from None
 

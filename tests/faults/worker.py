@@ -13,16 +13,11 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "shared"))
-
-import toy
 
 from shared.consumers.declare import Consumer, Handler
 from shared.consumers.runtime import Runtime
@@ -36,6 +31,7 @@ from shared.settings import Settings
 from shared.store.deadlines import Deadlines
 from shared.store.store import Store
 from shared.telemetry import configure_logging
+from tests.shared import toy
 
 STEPS: dict[str, tuple[type, str, str]] = {
     # of a command

@@ -1,23 +1,14 @@
 """What flows run on."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from running import flow_settings
 
 from jinguo.connection import Platform
-from shared.local.mongod import Mongod
 from shared.mongo.driver import connect
 from shared.settings import Settings
-
-
-@pytest.fixture
-def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
-    """One that the test may harm."""
-    node = Mongod.start(tmp_path / "mongod")
-    yield node
-    node.kill()
+from tests.kit.running import flow_settings
 
 
 @pytest.fixture(params=["embedded", "kafka"])

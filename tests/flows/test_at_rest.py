@@ -6,18 +6,27 @@ from collections import Counter
 from typing import Any
 
 import httpx
-from running import a_campaign, bearer, eventually, serving
+import pytest
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
 from jinguo.services import SERVICES
+from shared.local.mongod import Mongod
 from shared.settings import Settings
+from tests.kit.running import a_campaign, bearer, serving
+from tests.kit.waiting import eventually
 
 SECONDS = 6.0
 FOR_ALL, FOR_EACH = 6, 5
 """Commands a second: of the process, and of each service (relay, measures, parked events, deadlines)."""
 OWN = ("serverStatus", "hello", "isMaster", "ping", "replSetUpdatePosition", "getMore")
 """What we ask for ourselves here, and what drivers and servers tell each other."""
+
+
+@pytest.fixture
+def mongodb_uri(own_mongod: Mongod) -> str:
+    """One that nobody else sends commands to: they are counted."""
+    return own_mongod.uri
 
 
 async def test_at_rest_few_commands_reach_the_database(settings: Settings, platform: Platform) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from running import SIGNING, a_campaign, a_form, bearer, eventually, flow_settings, serving, slug
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, settled
@@ -15,6 +14,9 @@ from shared.http.middleware import MAX_BODY
 from shared.local.mongod import Mongod
 from shared.mongo.driver import connect
 from shared.settings import Settings
+from tests.kit.problems import problem
+from tests.kit.running import SIGNING, a_campaign, a_form, bearer, flow_settings, serving
+from tests.kit.waiting import eventually
 
 ANSWER_SECONDS = 2.5
 JSON = {"Content-Type": "application/json"}
@@ -71,14 +73,14 @@ async def check_outage(http: httpx.AsyncClient, campaign: str) -> None:
         answer = await http.post(f"/pledges/campaigns/{campaign}/pledges", json=a_form(100 + number))
         assert time.monotonic() - began < ANSWER_SECONDS
         assert answer.status_code == 503
-        assert slug(answer) == "unavailable"
+        assert problem(answer) == "unavailable"
         assert int(answer.headers["retry-after"]) > 0
     unsure = {"Idempotency-Key": "perhaps-done"}
     for answer in (
         await http.post(f"/pledges/campaigns/{campaign}/pledges", json={"name": 5}, headers=unsure),
         await http.get("/notifier/dashboards/pledges"),
     ):
-        assert (answer.status_code, slug(answer)) == (503, "unavailable")
+        assert (answer.status_code, problem(answer)) == (503, "unavailable")
         assert answer.elapsed.total_seconds() < ANSWER_SECONDS
     assert (await http.get("/health/live")).status_code == 200
     ready = await http.get("/health/ready")
@@ -135,14 +137,14 @@ async def test_a_body_above_what_every_route_takes_is_refused(http: httpx.AsyncC
     content = body if length == "told" else pieces()
     answer = await http.post("/pledges/campaigns", content=content, headers=JSON)
     assert answer.status_code == 413
-    assert slug(answer) == "too-large"
+    assert problem(answer) == "too-large"
     assert answer.json()["limit"] == MAX_BODY
 
 
 async def test_malformed_json_is_refused_with_the_place(http: httpx.AsyncClient) -> None:
     answer = await http.post("/pledges/campaigns", content=b'{"title": "a",', headers=JSON)
     assert answer.status_code == 422
-    assert slug(answer) == "invalid-request"
+    assert problem(answer) == "invalid-request"
     (error,) = answer.json()["errors"]
     assert error["kind"] == "json_invalid"
     assert error["field"].startswith("body")
@@ -151,7 +153,7 @@ async def test_malformed_json_is_refused_with_the_place(http: httpx.AsyncClient)
 async def test_an_unknown_field_is_refused_by_its_name(http: httpx.AsyncClient) -> None:
     answer = await http.post("/pledges/campaigns", json=a_campaign() | {"titel": "公筷"})
     assert answer.status_code == 422
-    assert slug(answer) == "invalid-request"
+    assert problem(answer) == "invalid-request"
     assert [(error["field"], error["kind"]) for error in answer.json()["errors"]] == [
         ("body.titel", "extra_forbidden")
     ]
@@ -163,7 +165,7 @@ async def test_a_change_to_an_outdated_version_is_refused(http: httpx.AsyncClien
     assert (await http.post(path, json={"text": "第二版"}, headers=stale)).status_code == 201
     answer = await http.post(path, json={"text": "第三版"}, headers=stale)
     assert answer.status_code == 412
-    assert slug(answer) == "stale-version"
+    assert problem(answer) == "stale-version"
     texts = (await http.get(f"/pledges/campaigns/{campaign['id']}")).json()["texts"]
     assert [text["text"] for text in texts] == ["我家用公筷公勺。", "第二版"]
 
@@ -180,7 +182,7 @@ async def test_a_repeated_request_has_one_effect_and_one_answer(http: httpx.Asyn
 
     other = await http.post("/pledges/campaigns", json=body | {"title": "另一个"}, headers=key)
     assert other.status_code == 422
-    assert slug(other) == "idempotency-key-reused"
+    assert problem(other) == "idempotency-key-reused"
 
     titles = [campaign["title"] for campaign in (await http.get("/pledges/campaigns")).json()["items"]]
     assert titles.count("只此一次") == 1

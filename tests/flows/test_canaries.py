@@ -5,14 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
-from canaries import Finder
 from PIL import Image
-from running import COMMUNITY, a_campaign, bearer, eventually, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
 from shared.http.identity import Role
 from shared.settings import Settings
+from tests.flows.canaries import Finder
+from tests.kit.running import COMMUNITY, a_campaign, bearer, serving
+from tests.kit.waiting import eventually
 
 NAME, DOOR, PHONE = "钱金丝雀", "17幢金丝雀弄88号", "19987654321"
 OTHER_NAME, OTHER_PHONE = "孙金丝雀", "19912345678"

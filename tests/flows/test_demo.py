@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from running import flow_settings, serving
 
 from jinguo import demo
 from shared.local.child import free_port
 from shared.local.client import Client
+from tests.kit.running import flow_settings, serving
 
 HOUSEHOLDS = 100
 CPU_SECONDS = 20 / 2000

@@ -10,11 +10,21 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from running import COMMUNITY, SIGNING, a_campaign, a_form, a_request, bearer, flow_settings, serving, slug
 from schemathesis import Case, GenerationMode
 
 from jinguo.services import SERVICES
 from shared.http.identity import Role
+from tests.kit.problems import problem
+from tests.kit.running import (
+    COMMUNITY,
+    SIGNING,
+    a_campaign,
+    a_form,
+    a_request,
+    bearer,
+    flow_settings,
+    serving,
+)
 
 EXAMPLES = 6
 """Requests per operation and mode. They are the same in every run."""
@@ -194,5 +204,5 @@ def test_a_number_that_the_database_cannot_hold_is_refused_by_name(url: str, kno
 
 def refused(field: str, answer: httpx.Response) -> None:
     assert answer.status_code == 422
-    assert slug(answer) == "invalid-request"
+    assert problem(answer) == "invalid-request"
     assert [error["field"] for error in answer.json()["errors"]] == [field]

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from canaries import records
 from rich.console import Console
-from running import SIGNING, a_campaign, a_form, a_request, bearer, eventually, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
@@ -19,6 +17,9 @@ from shared.http.identity import Role
 from shared.log.wire import from_record
 from shared.model.events import Event, decode
 from shared.mongo.driver import connect
+from tests.flows.canaries import records
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request, bearer, flow_settings, serving
+from tests.kit.waiting import eventually
 
 HOUSEHOLDS, SEED = 5, 11
 

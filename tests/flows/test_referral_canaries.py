@@ -6,8 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from canaries import Finder
-from running import a_request, bearer, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import settled
@@ -17,6 +15,8 @@ from shared.http.identity import Role
 from shared.local.api import Api
 from shared.local.client import Client
 from shared.settings import Settings
+from tests.flows.canaries import Finder
+from tests.kit.running import a_request, bearer, serving
 
 NAME, PHONE, SUBJECT = "周金丝雀", "19876501234", "patient-of-canary"
 SUMMARY, OPINION = "金丝雀样肿块三厘米", "金丝雀征阳性，建议手术"

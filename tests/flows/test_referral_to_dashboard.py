@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from running import a_request, bearer, eventually, flow_settings, serving
 
 from jinguo.connection import Platform
 from jinguo.operations import audit, replay, settled
@@ -20,6 +19,8 @@ from shared.http.identity import Role
 from shared.model.clock import moved, now
 from shared.mongo.driver import connect
 from shared.settings import Settings
+from tests.kit.running import a_request, bearer, flow_settings, serving
+from tests.kit.waiting import eventually
 
 PATIENTS = 12
 SUMMARY = "左乳肿块，穿刺提示恶性"

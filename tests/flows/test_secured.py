@@ -11,9 +11,6 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
-from issuing import Issuing
-from running import SIGNING, a_campaign, a_form, eventually
-from secured import ADMIN, Authority, SecuredBroker, SecuredMongod
 
 from jinguo.database_users import create_users
 from jinguo.kafka_rights import rights
@@ -23,6 +20,10 @@ from shared.log.broker import Broker
 from shared.log.kafka_clients import create_topics, end_offsets
 from shared.mongo.driver import Client, OperationFailure, connect
 from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.kit.running import SIGNING, a_campaign, a_form
+from tests.kit.secured import ADMIN, Authority, SecuredBroker, SecuredMongod
+from tests.kit.waiting import eventually
 
 PASSWORDS = {"pledges": "pledges-password", "notifier": "notifier-password"}
 AT_KAFKA = {user: f"{user}-password-for-kafka" for user in ("pledges", "notifier", "city")}

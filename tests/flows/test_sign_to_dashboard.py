@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from rich.console import Console
-from running import SIGNING, a_form, bearer, eventually, flow_settings, serving
 
 from jinguo import demo
 from jinguo.connection import Platform
@@ -25,6 +24,8 @@ from shared.model.events import decode
 from shared.mongo.driver import connect
 from shared.settings import Settings
 from shared.telemetry import trace_id
+from tests.kit.running import SIGNING, a_form, bearer, flow_settings, serving
+from tests.kit.waiting import eventually
 
 HOUSEHOLDS = 40
 SEED = 7

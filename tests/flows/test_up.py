@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from running import a_campaign, bearer, eventually
 
 from shared.local.child import free_port
+from tests.kit.running import a_campaign, bearer
+from tests.kit.waiting import eventually
 
 MEGABYTES = 400
 """All together, idle (`make up`'s promise)."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
-from running import bearer
-from sights import Sight, Site
+
+from tests.kit.running import bearer
+from tests.pages.sights import Sight, Site
 
 NO_CHROMIUM = "the pages need a browser: no chromium on the PATH (Debian: apt-get install chromium)"
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 from playwright.async_api import ConsoleMessage, Page, expect
-from running import a_campaign, a_form, eventually, flow_settings, serving
 
 from shared.local.child import free_port
+from tests.kit.running import a_campaign, a_form, flow_settings, serving
+from tests.kit.waiting import eventually
 
 PATIENCE = 20_000
 """Milliseconds until what a page should show is shown."""

@@ -4,7 +4,8 @@ import re
 
 import pytest
 from playwright.async_api import Locator, expect
-from sights import DASHBOARD, PATIENCE, Sight
+
+from tests.pages.sights import DASHBOARD, PATIENCE, Sight
 
 PART = """async (bar) => {
   await Promise.all(document.getAnimations().map((one) => one.finished));

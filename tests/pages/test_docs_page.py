@@ -2,10 +2,10 @@
 
 import pytest
 from playwright.async_api import Route, expect
-from sights import PATIENCE, Sight
 
 from jinguo.services import SERVICES
 from shared.service import Service
+from tests.pages.sights import PATIENCE, Sight
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)

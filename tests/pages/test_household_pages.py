@@ -5,7 +5,8 @@ import io
 import segno
 from PIL import Image
 from playwright.async_api import Locator, expect
-from sights import OUTGOING, Sight
+
+from tests.pages.sights import OUTGOING, Sight
 
 BORDER = 2
 """Modules around a QR code."""

@@ -1,10 +1,10 @@
 """The referral dashboard as those who answer for the green channel see it."""
 
 from playwright.async_api import Locator, expect
-from running import a_request, bearer
-from sights import PATIENCE, Sight
 
 from shared.http.identity import Role
+from tests.kit.running import a_request, bearer
+from tests.pages.sights import PATIENCE, Sight
 
 PAGE = "/notifier/dashboards/referrals/page"
 TITLE = "女性健康绿色通道 · 看板"

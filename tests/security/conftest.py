@@ -5,9 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from issuing import Issuing
-from pledges_town import Town, running_town
-from whole_city import City, running_city
+
+from tests.kit.issuing import Issuing
+from tests.security.whole_city import City, running_city
+from tests.services.pledges.town import Town, running_town
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import httpx
 import pytest
 from fastapi.responses import HTMLResponse
 from fastapi.routing import iter_route_contexts
-from running import COMMUNITY, a_campaign, a_form, bearer, flow_settings, serving
 from starlette.routing import BaseRoute, Mount
 
 from jinguo import issuer, me
@@ -21,6 +20,7 @@ from jinguo.services import SERVICES
 from shared.host import Host
 from shared.http.edge import DATA_POLICY, PAGE_POLICY
 from shared.http.pages import ASSETS, KEPT
+from tests.kit.running import COMMUNITY, a_campaign, a_form, bearer, flow_settings, serving
 
 PATIENCE = 30
 """Seconds until a code that was sent is shown."""

@@ -11,13 +11,14 @@ from typing import Any
 import altcha
 import httpx
 import pytest
-from issuing import Issuing
-from pledges_town import COMMUNITY, KEPT, Town, a_form, problem, running_town, until_next
 from prometheus_client import REGISTRY
 
 from shared.contracts.pledges import PledgeCodeIssued
 from shared.http.identity import Role
 from shared.model.clock import moved
+from tests.kit.issuing import Issuing
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, KEPT, Town, a_form, running_town, until_next
 
 MINUTES, DAY = timedelta(minutes=10), timedelta(days=1)
 STRANGER = {"Signing-Key": "of-a-stranger-who-types-phones"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import altcha
 import httpx
 import pytest
-from issuing import Issuing
-from pledges_town import Town, a_form, running_town, until_next
 
 from shared.http import devices
 from shared.model.clock import moved
+from tests.kit.issuing import Issuing
+from tests.services.pledges.town import Town, a_form, running_town, until_next
 
 HALL, LISTED = "192.0.2.1", "203.0.113.7"
 HOUSEHOLDS, AT_ONCE = 330, 12

@@ -5,13 +5,14 @@ taken, erases nobody. Every route that erases is tried.
 from typing import Any
 
 import httpx
-from issuing import Issuing
-from running import SIGNING, a_campaign, a_form, a_request, slug
 
 from jinguo.access import routes
 from jinguo.issuer import Person
 from shared.http.identity import Role
 from shared.http.proofs import FRESH
+from tests.kit.issuing import Issuing
+from tests.kit.problems import problem
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request
 
 PHONE = "13857009876"
 ERASING = [(method, path, rule) for method, path, rule in routes() if path.endswith("/erase")]
@@ -49,7 +50,7 @@ async def test_who_signed_in_long_ago_or_never_says_when_erases_nothing(
                 {"Authorization": f"Bearer {issuer.token(signed_in(role, STALE))}"},
             ):
                 answer = await http.post(real, headers=stale)
-                assert (answer.status_code, slug(answer)) == (401, "sign-in-again"), real
+                assert (answer.status_code, problem(answer)) == (401, "sign-in-again"), real
                 assert 'error="insufficient_user_authentication"' in answer.headers["WWW-Authenticate"]
                 assert 'max_age="300"' in answer.headers["WWW-Authenticate"]
                 tried += 1
@@ -73,7 +74,7 @@ async def test_the_key_of_a_form_comes_with_the_request_and_needs_no_login(
     long_ago = {"Authorization": f"Bearer {issuer.token(signed_in(Role.RESIDENT, STALE))}"}
     wrong = {"Signing-Key": "another-key-than-was-chosen"}
     refused = await http.post(path, headers=long_ago | wrong)  # nor does a key that is none freshen a login
-    assert (refused.status_code, slug(refused)) == (403, "not-the-signer")
+    assert (refused.status_code, problem(refused)) == (403, "not-the-signer")
     assert (await http.post(path, headers=long_ago | SIGNING)).is_success
 
 

@@ -1,10 +1,8 @@
 """Bodies that are larger than what a route has to do with: refused before anything is made of them."""
 
-import base64
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,7 +11,8 @@ from fastapi.routing import iter_route_contexts
 from jinguo.services import SERVICES
 from shared.host import Host
 from shared.http.middleware import MAX_BODY
-from shared.settings import Settings
+from tests.kit.hosts import over_asgi
+from tests.kit.settings import settings_of
 
 LARGEST = 10 * 1024 * 1024
 """What the gateway lets through must be above it: deploy/Caddyfile."""
@@ -21,15 +20,9 @@ LARGEST = 10 * 1024 * 1024
 
 @pytest.fixture
 async def http(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(
-        mongodb_uri=mongodb_uri,
-        database_prefix=f"b{uuid4().hex[:12]}",
-        data_dir=tmp_path,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-    )
+    settings = settings_of(mongodb_uri, tmp_path, public_requests_per_minute=600, command_timeout=1.8)
     host = Host(SERVICES, settings, alone=True)
-    transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://town") as client:
+    async with over_asgi(host, raising=False) as client:
         yield client
     host.client.close()
 

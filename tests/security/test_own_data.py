@@ -8,9 +8,7 @@ from types import NoneType
 from typing import Any, get_args
 
 import pytest
-from issuing import Issuing
 from pydantic import BaseModel
-from whole_city import City
 
 from jinguo.services import SERVICES
 from shared.http.belonging import parts_of
@@ -22,6 +20,8 @@ from shared.model.personal import personal_fields
 from shared.model.roles import Caller
 from shared.service import Service
 from shared.store.store import Store
+from tests.kit.issuing import Issuing
+from tests.security.whole_city import City
 
 HER = Caller(id="owner", role=Role.RESIDENT, phone="13857009876")
 WITH_PERSONS = [service for service in SERVICES if service.persons]

@@ -11,11 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytest
 from fastapi import APIRouter
-from issuing import Issuing
 from pydantic import BaseModel
-from running import a_campaign
-from two_sides import Side
-from whole_city import City
 
 from jinguo.access import declared
 from shared.city.days import local_day
@@ -24,6 +20,10 @@ from shared.http.access import Caller, anyone, may, rule_of
 from shared.http.reach import OwnDivision, check_reach, named_in
 from shared.model.clock import now
 from shared.model.roles import Role
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_campaign
+from tests.security.two_sides import Side
+from tests.security.whole_city import City
 
 LIMITED = {Role.RESIDENT, Role.COMMUNITY_WORKER, Role.COUNTY_OFFICER, Role.CLINICIAN}
 """Who reaches a part of the city only. Others reach all, but desks and messages are one's own."""

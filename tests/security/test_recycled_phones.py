@@ -9,15 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
-from issuing import Issuing
-from running import SIGNING, a_campaign, a_form, a_request, slug
-from whole_city import City
 
 from jinguo.access import routes
 from jinguo.issuer import Person
 from shared.http.identity import Role
 from shared.http.proofs import PHONE_TRUSTED
 from shared.model.clock import moved, now
+from tests.kit.issuing import Issuing
+from tests.kit.problems import problem
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request
+from tests.security.whole_city import City
 
 PHONE = "13857009876"
 ON_REFERRALS = [
@@ -93,7 +94,7 @@ async def test_a_new_account_with_the_same_phone_reaches_no_health_record_by_any
     for method, path in ON_REFERRALS:
         real = path.replace("{referral_id}", referral)
         answer = await city.http.request(method, real, json=BODIES.get(path.rpartition("/")[2]), headers=new)
-        assert (answer.status_code, slug(answer)) == (404, "not-found"), real
+        assert (answer.status_code, problem(answer)) == (404, "not-found"), real
     assert len(ON_REFERRALS) >= 7
     inbox = f"/notifier/inbox/{row['patient']}"
     assert (await city.http.get(inbox, headers=new)).status_code == 404
@@ -236,7 +237,7 @@ async def test_a_phone_that_an_officer_typed_finds_no_place_in_a_team_until_it_i
     confirmed = await city.http.post(confirm, json={"code": sent["code"]}, headers=hers)
     assert confirmed.status_code == 200, confirmed.text
     again = await city.http.post(start, headers=officer)
-    assert (again.status_code, slug(again)) == (409, "already-claimed")
+    assert (again.status_code, problem(again)) == (409, "already-claimed")
     assert not any((await held(city.http, typed)).values())
     [place] = (await held(city.http, hers))["pledges"]
     [record] = place["records"]["members"]
@@ -245,4 +246,4 @@ async def test_a_phone_that_an_officer_typed_finds_no_place_in_a_team_until_it_i
     assert proof["records"] == {"members": 1}
     assert not any((await held(city.http, hers)).values())
     gone = await city.http.post(start, headers=officer)
-    assert (gone.status_code, slug(gone)) == (410, "erased")
+    assert (gone.status_code, problem(gone)) == (410, "erased")

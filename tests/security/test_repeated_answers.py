@@ -5,9 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from issuing import Issuing, somebody
-from running import SIGNING, a_campaign, a_form, a_request, slug
-from whole_city import City
 
 from jinguo.access import routes
 from jinguo.services import SERVICES
@@ -16,6 +13,10 @@ from shared.model.clock import now
 from shared.model.roles import Role
 from shared.store.answers import Answers
 from shared.store.request_keys import PROVES, RequestKey, proof_headers
+from tests.kit.issuing import Issuing, somebody
+from tests.kit.problems import problem
+from tests.kit.running import SIGNING, a_campaign, a_form, a_request
+from tests.security.whole_city import City
 
 POSTS = [(path, rule) for method, path, rule in routes() if method == "POST" and rule]
 KEY = {"Idempotency-Key": "today-1"}
@@ -132,7 +133,7 @@ async def a_guessed_key_does_not_repeat_the_holders_check_in(city: City, issuer:
     for stranger in ({}, {"Signing-Key": "z" * 22}, of(issuer, Role.RESIDENT)):
         plain = await city.http.post(path, headers=stranger)
         guessed = await city.http.post(path, headers=stranger | KEY)
-        assert (guessed.status_code, slug(guessed)) == (403, "not-the-signer")
+        assert (guessed.status_code, problem(guessed)) == (403, "not-the-signer")
         assert guessed.json() == plain.json()
     again = await city.http.post(path, headers=SIGNING | KEY)
     assert (again.status_code, again.json()) == (201, first.json())
@@ -158,7 +159,7 @@ async def nobody_takes_the_key_of_the_manual_before_others(city: City, issuer: I
     signed = await city.http.post(path, json=a_form(2), headers=SIGNING | mine)
     assert (squatted.status_code, signed.status_code) == (201, 201)
     reused = await city.http.post(path, json=a_form(3), headers=SIGNING | mine)
-    assert (reused.status_code, slug(reused)) == (422, "idempotency-key-reused")
+    assert (reused.status_code, problem(reused)) == (422, "idempotency-key-reused")
 
 
 async def whose_scope_is_another_now_gets_no_answer_of_before(city: City, issuer: Issuing) -> None:
@@ -171,7 +172,7 @@ async def whose_scope_is_another_now_gets_no_answer_of_before(city: City, issuer
         "Authorization": f"Bearer {issuer.token(somebody(Role.COUNTY_OFFICER, '江山'), sub='officer')}"
     }
     refused = await city.http.post(path, json=body, headers=moved_on | KEY)
-    assert (refused.status_code, slug(refused)) == (403, "forbidden")
+    assert (refused.status_code, problem(refused)) == (403, "forbidden")
     assert "idempotency-replayed" not in refused.headers
 
 

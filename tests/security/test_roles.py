@@ -6,13 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
-from issuing import Issuing, somebody
-from running import a_request, facts, slug
 
 from jinguo.access import routes
 from shared.city.departments import Department
 from shared.city.divisions import CITY
 from shared.model.roles import Account, Bearer, Role, lack
+from tests.kit.issuing import Issuing, somebody
+from tests.kit.problems import facts, problem
+from tests.kit.running import a_request
 
 ENDLESS = {f"/notifier/dashboards/{board}/stream" for board in ("pledges", "referrals")}
 CLOSED = [(m, path, rule.roles) for m, path, rule in routes() if rule and rule.roles and path not in ENDLESS]
@@ -66,7 +67,7 @@ async def test_on_every_route_a_second_role_changes_nothing_of_what_the_first_on
                 ]
                 assert told(chosen) == told(alone), (path, other)
                 if other in allowed and lack(other, division, Department.BREAST) is None:
-                    assert (unsaid.status_code, slug(unsaid)) == (400, "acting-role-needed"), (path, other)
+                    assert (unsaid.status_code, problem(unsaid)) == (400, "acting-role-needed"), (path, other)
                     assert facts(unsaid)["choices"] == sorted((role, other))
                 else:
                     assert told(unsaid) == told(alone), (path, other)
@@ -114,7 +115,7 @@ async def test_a_coordinator_who_is_a_patient_too_does_not_take_the_record_of_wh
 ) -> None:
     both = bearer(issuer, Role.COORDINATOR, Role.RESIDENT, phone_number="+8613811112222")
     asked = await http.post("/referrals/referrals", json=a_request(), headers=both)
-    assert (asked.status_code, slug(asked)) == (400, "acting-role-needed")
+    assert (asked.status_code, problem(asked)) == (400, "acting-role-needed")
     as_coordinator, as_patient = both | {"Acting-Role": "coordinator"}, both | {"Acting-Role": "resident"}
     asked = await http.post("/referrals/referrals", json=a_request(), headers=as_coordinator)
     assert asked.status_code == 201

@@ -2,29 +2,27 @@
 that names nobody; and alarms are made of metrics that there are.
 """
 
-import base64
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import orjson
 import pytest
 import yaml
-from issuing import Issuing
 from prometheus_client import REGISTRY
-from running import a_request
-from whole_city import City, running_city
 
 from jinguo.access import routes
 from shared import security_log
 from shared.host import Host
 from shared.http.identity import ProductionRefused, Role
 from shared.security_log import Kind
-from shared.settings import Settings
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_request
+from tests.kit.settings import settings_of
+from tests.security.whole_city import City, running_city
 
 RULES = Path("deploy/prometheus/security.rules.yml")
 NAME, PHONE, SUBJECT, WORDS = "金丝雀桂花", "13857009876", "canary-of-the-account", "canary-clinical-word"
@@ -54,18 +52,6 @@ def lines() -> Iterator[Lines]:
     yield seen
     logger.removeHandler(seen)
     logger.setLevel(level)
-
-
-def settings_of(mongodb_uri: str, folder: Path, issuer: Issuing, **changes: Any) -> Settings:
-    return Settings(
-        mongodb_uri=mongodb_uri,
-        database_prefix=f"t{uuid4().hex[:12]}",
-        data_dir=folder,
-        oidc_issuer=issuer.url,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-        command_timeout=10,
-        **changes,
-    )
 
 
 @pytest.fixture
@@ -172,7 +158,6 @@ async def test_production_that_is_refused_is_a_line_too(
     with pytest.raises(ProductionRefused):
         await host.start()
     assert [line["reason"] for line in lines.of(Kind.PRODUCTION)] == ["on", "refused"]
-    await host.client.drop_database(f"{settings.database_prefix}_vault")
     await host.stop()
 
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-from issuing import Issuing
 
 from jinguo.access import routes
 from shared.http.answers import MOST_ERRORS
 from shared.http.identity import Role
 from shared.http.middleware import MAX_BODY
+from tests.kit.issuing import Issuing
 
 MOST_BYTES, MOST_SECONDS = 8 * 1024, 0.050
 JSON = {"Content-Type": "application/json", "Signing-Key": "chosen-by-whom-it-concerns-1"}

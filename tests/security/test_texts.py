@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-from issuing import Issuing
 
 from jinguo.services import SERVICES
 from shared.http.identity import Role
 from shared.model.text import MARK
+from tests.kit.issuing import Issuing
 
 BOUNDED = {"enum", "const", "pattern", MARK}
 """What says which texts there may be: a closed list, a pattern (ids, codes of divisions, keys), a rule."""

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from pledges_town import Town, problem
-
 from shared.contracts.pledges import PledgeContested
 from shared.http.identity import Role
 from shared.model.clock import moved
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 STRANGER = {"Signing-Key": "of-a-stranger-who-types-a-door"}
 TELLING = ("serial", "certificate", "existing", "token", "pledge_id", "name")

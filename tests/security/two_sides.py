@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from issuing import Issuing
-from running import a_campaign, a_request, eventually
 
 from shared.city.divisions import CITY, communities
 from shared.model.roles import Role
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_campaign, a_request
+from tests.kit.waiting import eventually
 
 COUNTIES = {"home": "330802", "away": "330881"}
 DEPARTMENTS = {"home": "breast", "away": "head-neck-thyroid"}
@@ -126,5 +127,5 @@ class Side:
 
         try:
             return await eventually(look, 8)
-        except TimeoutError:
+        except AssertionError:
             raise AssertionError(f"{role} {path} {await look()}") from None

@@ -5,16 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
-from issuing import Issuing
-from running import eventually
 
 from jinguo.services import SERVICES
 from shared.host import Host
 from shared.log.relay import pending
-from shared.settings import Settings
+from tests.kit.hosts import over_asgi, running
+from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
+from tests.kit.waiting import eventually
 
 
 @dataclass
@@ -44,22 +44,7 @@ class City:
 async def running_city(
     mongodb_uri: str, folder: Path, issuer: Issuing, **changes: Any
 ) -> AsyncIterator[City]:
-    """The services, started; their databases are dropped at the end."""
-    given: dict[str, Any] = {"public_requests_per_minute": 0, "command_timeout": 10} | changes
-    settings = Settings(
-        mongodb_uri=mongodb_uri,
-        database_prefix=f"t{uuid4().hex[:12]}",
-        data_dir=folder,
-        oidc_issuer=issuer.url,
-        **given,
-    )
-    host = Host(SERVICES, settings, alone=True)
-    transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=False)
-    try:
-        await host.start()
-        async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as client:
-            yield City(host, client)
-    finally:
-        for name in (*(service.name for service in SERVICES), "log", "vault", "rates"):
-            await host.client.drop_database(f"{settings.database_prefix}_{name}")
-        await host.stop()
+    """The services, started."""
+    settings = settings_of(mongodb_uri, folder, issuer, **changes)
+    async with running(SERVICES, settings) as host, over_asgi(host, raising=False) as http:
+        yield City(host, http)

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import toy
-from kafka_broker import KafkaBroker
-from toy_hosts import Hosts, toy_settings
+
+from tests.kit.kafka_broker import KafkaBroker
+from tests.shared import toy
+from tests.shared.toy_hosts import Hosts, toy_hosts, toy_settings
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -16,33 +17,40 @@ def log_address(request: pytest.FixtureRequest) -> str | None:
     if request.param == "embedded":
         return None
     broker: KafkaBroker = request.getfixturevalue("kafka")
-    broker.start()  # should a test before have failed to bring it back
     return broker.bootstrap
 
 
 @pytest.fixture
-async def hosts(mongodb_uri: str, log_address: str | None, tmp_path: Path) -> AsyncIterator[Hosts]:
+async def hosts(
+    request: pytest.FixtureRequest, mongodb_uri: str, log_address: str | None, tmp_path: Path
+) -> AsyncIterator[Hosts]:
     """On both logs."""
-    made = Hosts(toy_settings(mongodb_uri, log_address, tmp_path))
-    yield made
-    await made.close()
+    async with toy_hosts(toy_settings(mongodb_uri, log_address, tmp_path), request.path.name) as made:
+        yield made
 
 
 @pytest.fixture
 async def kafka_hosts(mongodb_uri: str, kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[Hosts]:
-    kafka.start()
-    made = Hosts(toy_settings(mongodb_uri, kafka.bootstrap, tmp_path))
-    yield made
-    await made.close()
+    async with toy_hosts(toy_settings(mongodb_uri, kafka.bootstrap, tmp_path)) as made:
+        yield made
     gc.collect()  # what a test leaks is told now, to that test
 
 
 @pytest.fixture
-async def plain_hosts(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Hosts]:
+async def fragile_hosts(mongodb_uri: str, own_kafka: KafkaBroker, tmp_path: Path) -> AsyncIterator[Hosts]:
+    """On a Kafka that the test may harm."""
+    async with toy_hosts(toy_settings(mongodb_uri, own_kafka.bootstrap, tmp_path)) as made:
+        yield made
+    gc.collect()
+
+
+@pytest.fixture
+async def plain_hosts(
+    request: pytest.FixtureRequest, mongodb_uri: str, tmp_path: Path
+) -> AsyncIterator[Hosts]:
     """Without Kafka, for what has nothing to do with the log."""
-    made = Hosts(toy_settings(mongodb_uri, None, tmp_path))
-    yield made
-    await made.close()
+    async with toy_hosts(toy_settings(mongodb_uri, None, tmp_path), request.path.name) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

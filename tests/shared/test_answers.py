@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from toy import Account
-from toy_hosts import Hosts
 
 from shared.model.clock import moved, now
 from shared.model.problems import VersionConflict
 from shared.store.answers import MAX_ANSWER, MOST, MOST_BYTES
 from shared.store.request_keys import KEPT
 from shared.store.store import Store
+from tests.shared.toy import Account
+from tests.shared.toy_hosts import Hosts
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from pydantic import BaseModel
-from toy import Account, AccountView, Frozen, Statement
-from toy_hosts import Hosts
 
 from jinguo.services import SERVICES
 from shared.model.documents import Document, Most
@@ -18,6 +16,8 @@ from shared.model.workflow import Move, Queue, Workflow
 from shared.mongo.driver import MAX_DOCUMENT
 from shared.store.store import Store
 from shared.store.writes import MAX_EVENT
+from tests.shared.toy import Account, AccountView, Frozen, Statement
+from tests.shared.toy_hosts import Hosts
 
 MODELS = sorted({model for service in SERVICES for model in service.stored}, key=lambda m: m.__name__)
 BOUNDED = [(model, name, most) for model in MODELS for name, most in model.bounds]

@@ -1,15 +1,15 @@
 """What an event led to is attributed to that event, however many are handled together."""
 
-import toy
-from toy import Statement, opened, paid, until
-from toy_hosts import Hosts
-
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.log.archive import Archive
 from shared.model.events import Envelope
 from shared.telemetry import new_traceparent, traced
+from tests.kit.waiting import eventually
+from tests.shared import toy
+from tests.shared.toy import Statement, opened, paid
+from tests.shared.toy_hosts import Hosts
 
 auditor = Consumer("ledger.auditor")
 
@@ -44,7 +44,7 @@ async def test_each_event_of_a_document_keeps_the_cause_and_the_trace_it_came_fr
     async def archived() -> bool:
         return await archive.head() == 2
 
-    await until(archived)
+    await eventually(archived)
     runtime = Runtime(auditor, store, host.log)
     await runtime.prepare()
     subscription = host.log.subscribe("ledger.auditor", ["ledger"], runtime.cursors.load)
@@ -54,8 +54,8 @@ async def test_each_event_of_a_document_keeps_the_cause_and_the_trace_it_came_fr
     await subscription.close()
 
     for cause, traceparent in traces.items():
-        event = await until(lambda cause=cause: archive.find(cause))
-        led_to = await until(lambda event=event: both(archive, event))
+        event = await eventually(lambda cause=cause: archive.find(cause))
+        led_to = await eventually(lambda event=event: both(archive, event))
         assert [effect.data for effect in led_to] == [
             toy.Frozen(why=f"{why} {cause}").model_dump_json(exclude_none=True)
             for why in ("paid", "looked-at")

@@ -1,13 +1,13 @@
 """Documents that handlers read and make: one query for a batch, and made once whatever comes again."""
 
-import toy
-from toy import Statement, opened, paid, until
-from toy_hosts import Hosts
-
 from shared.consumers.declare import Consumer
 from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
+from tests.kit.waiting import eventually
+from tests.shared import toy
+from tests.shared.toy import Statement, opened, paid
+from tests.shared.toy_hosts import Hosts
 
 MANY = 20
 reader, maker = Consumer("ledger.reader"), Consumer("ledger.maker")
@@ -40,7 +40,7 @@ async def paid_into_many(hosts: Hosts) -> Host:
     async def archived() -> bool:
         return await archive.head() == 2 * MANY
 
-    await until(archived)
+    await eventually(archived)
     return host
 
 
@@ -87,4 +87,4 @@ async def test_what_is_made_is_made_once_and_stays_as_it_is_when_its_event_comes
     async def each_told_once() -> bool:
         return await archive.head() == 4 * MANY
 
-    await until(each_told_once)
+    await eventually(each_told_once)

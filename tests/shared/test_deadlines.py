@@ -10,8 +10,6 @@ from typing import ClassVar
 import orjson
 import pytest
 from pydantic import Field
-from toy import until
-from toy_hosts import Hosts, toy_settings
 
 from shared.model.clock import moved, now
 from shared.model.documents import Document, Publishes
@@ -23,6 +21,8 @@ from shared.service import Service
 from shared.store import deadlines
 from shared.store.deadlines import Closing, Deadline, Deadlines
 from shared.store.store import Store
+from tests.kit.waiting import eventually
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 HOUR = timedelta(hours=1)
 
@@ -163,7 +163,7 @@ async def test_hosts_act_by_themselves_and_go_on_after_a_restart(mongodb_uri: st
         return (await store.load(Alarm, "later")).rang > 0
 
     with moved(HOUR):
-        await until(has_rung)
+        await eventually(has_rung)
     assert (await store.load(Alarm, "later")).rang == 1
     await hosts.close()
 

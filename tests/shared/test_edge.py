@@ -6,19 +6,18 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import structlog
-import toy
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from toy_hosts import Hosts
 
 from shared.http.edge import DATA_POLICY, HSTS, front
 from shared.http.middleware import MAX_BODY
 from shared.local.child import free_port
 from shared.settings import Settings, settings, use
+from tests.shared import toy
+from tests.shared.toy_hosts import Hosts
 
 ON_EVERY_ANSWER = {
     "content-security-policy": DATA_POLICY,
@@ -39,16 +38,6 @@ async def served(app: Starlette) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     await task
-
-
-@pytest.fixture(autouse=True)
-def plain_tracebacks() -> Iterator[None]:
-    """As in production. By default a traceback is drawn with every local, which takes seconds."""
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from toy import Account, AccountView, LettersView
-from toy_hosts import Hosts
 
 from shared.model.problems import NotFound
 from shared.store.request_keys import RequestKey
 from shared.store.store import Store
+from tests.shared.toy import Account, AccountView, LettersView
+from tests.shared.toy_hosts import Hosts
 
 
 @pytest.fixture

@@ -8,13 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import toy
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
-from kafka_broker import KafkaBroker
-from toy import POISON, Account, counted, entries, paid, positions, settled, until
-from toy_hosts import Hosts
 
 from shared.consumers import runtime as runtime_module
 from shared.consumers.cursors import CursorMoved, Cursors
@@ -32,6 +28,11 @@ from shared.log.wire import topic_of
 from shared.mongo.driver import PyMongoError, in_transaction, transaction
 from shared.mongo.lease import Lease
 from shared.store.store import Store
+from tests.kit.kafka_broker import KafkaBroker
+from tests.kit.waiting import eventually
+from tests.shared import toy
+from tests.shared.toy import POISON, Account, counted, entries, paid, positions, settled
+from tests.shared.toy_hosts import Hosts
 
 KEYS = [f"acc{number:02}" for number in range(10)]
 
@@ -48,21 +49,21 @@ async def archived(host: Host, count: int) -> None:
     async def there() -> bool:
         return await host.archives["ledger"].head() >= count
 
-    await until(there, 10, f"{count} events archived")
+    await eventually(there, 10, f"{count} events archived")
 
 
 async def all_counted(store: Store, count: int, seconds: float = 20) -> None:
     async def there() -> bool:
         return await counted(store) == count
 
-    await until(there, seconds, f"{count} payments counted")
+    await eventually(there, seconds, f"{count} payments counted")
 
 
 async def stated(store: Store, expected: dict[str, list[int]], seconds: float = 20) -> None:
     async def there() -> bool:
         return await entries(store, *expected) == list(expected.values())
 
-    await until(there, seconds, f"statements {expected}")
+    await eventually(there, seconds, f"statements {expected}")
 
 
 async def fetched(subscription: Subscription, events: int) -> list[Slice]:
@@ -77,7 +78,7 @@ async def fetched(subscription: Subscription, events: int) -> list[Slice]:
             found.append(piece)
         return sum(len(piece.events) for piece in found) >= events
 
-    await until(enough, 20, f"{events} events fetched")
+    await eventually(enough, 20, f"{events} events fetched")
     return found
 
 
@@ -235,7 +236,7 @@ async def test_a_parked_event_is_retried_by_itself_and_brings_its_successors_in_
     POISON.clear()
     await stated(store, {"acc": [1, 2, 3, 4, 5]})
     await all_counted(store, 5)
-    await until(lambda: _is_empty(parking))
+    await eventually(lambda: _is_empty(parking))
 
 
 async def test_retry_tries_at_once_what_was_given_up(hosts: Hosts) -> None:
@@ -260,7 +261,7 @@ async def test_skip_gives_an_event_up_and_lets_its_successors_go_on(hosts: Hosts
     [head, *_] = await parking.list()
     assert await parking.skip(head["_id"])
     await stated(store, {"acc": [1, 3, 4]}, 10)
-    await until(lambda: _is_empty(parking))
+    await eventually(lambda: _is_empty(parking))
     await paid(store, "acc")
     await stated(store, {"acc": [1, 3, 4, 5]})
 
@@ -397,7 +398,7 @@ async def test_a_rebuilt_generation_leaves_the_live_one_alone_until_the_switch(h
 
     await paid(store, "meanwhile")
     await all_counted(store, 1011)
-    await until(caught_up)
+    await eventually(caught_up)
     await subscription.close()
     assert await counted(store, generation=1) == 11
     assert await counted(store) == 1011
@@ -409,7 +410,7 @@ async def test_a_rebuilt_generation_leaves_the_live_one_alone_until_the_switch(h
     async def follows() -> bool:
         return await counted(store, generation=1) == 21
 
-    await until(follows)
+    await eventually(follows)
     assert await counted(store) == 1011
 
 
@@ -432,7 +433,7 @@ async def test_after_a_switch_parked_events_are_retried_into_the_live_generation
     async with transaction(store.client) as session:
         await cursors.switch(1, session)
     POISON.clear()
-    await until(lambda: _is_empty(runtime.parking))
+    await eventually(lambda: _is_empty(runtime.parking))
     assert await counted(store, generation=1) == 1
     assert await counted(store) == 1
 
@@ -543,18 +544,18 @@ async def records(bootstrap: str, topic: str) -> list[Any]:
 
 @leaks_connections
 async def test_commands_succeed_while_the_broker_is_dead_and_all_arrive(
-    kafka_hosts: Hosts, kafka: KafkaBroker
+    fragile_hosts: Hosts, own_kafka: KafkaBroker
 ) -> None:
-    host = await kafka_hosts.start()
+    host = await fragile_hosts.start()
     store = store_of(host)
     await paid(store, *KEYS)
     await settled(host)
-    kafka.kill()
+    own_kafka.kill()
     try:
         await paid(store, *KEYS)
         await archived(host, 20)
     finally:
-        await asyncio.to_thread(kafka.start)
+        await asyncio.to_thread(own_kafka.start)
     began = time.monotonic()
     await stated(store, {key: [1, 2] for key in KEYS}, 30)
     assert time.monotonic() - began < 15
@@ -564,51 +565,51 @@ async def test_commands_succeed_while_the_broker_is_dead_and_all_arrive(
 
 @leaks_connections
 async def test_a_wiped_broker_is_refilled_and_nothing_takes_effect_twice(
-    kafka_hosts: Hosts, kafka: KafkaBroker
+    fragile_hosts: Hosts, own_kafka: KafkaBroker
 ) -> None:
-    host = await kafka_hosts.start()
+    host = await fragile_hosts.start()
     store = store_of(host)
     await paid(store, *KEYS, *KEYS)
     await settled(host)
-    kafka.wipe()
+    own_kafka.wipe()
     try:
         await paid(store, *KEYS)
     finally:
-        await asyncio.to_thread(kafka.start)
+        await asyncio.to_thread(own_kafka.start)
     await stated(store, {key: [1, 2, 3] for key in KEYS}, 30)
     await settled(host)
     assert await counted(store) == 30
 
     async def refilled() -> bool:  # nobody has waited for it
-        found = await records(kafka.bootstrap, topic_of(kafka_hosts.settings.database_prefix, "ledger"))
+        found = await records(own_kafka.bootstrap, topic_of(fragile_hosts.settings.database_prefix, "ledger"))
         return len({dict(record.headers)["ce_id"] for record in found}) == 30
 
-    await until(refilled, 30)
+    await eventually(refilled, 30)
 
 
 @leaks_connections
 async def test_offsets_from_before_a_wipe_do_not_hide_events_from_after_it(
-    kafka_hosts: Hosts, kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+    fragile_hosts: Hosts, own_kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime_module, "STALL", 2.0)
-    host = await kafka_hosts.start()
+    host = await fragile_hosts.start()
     store = store_of(host)
     await paid(store, *["acc"] * 5)
     await settled(host)
-    published = host.client[f"{kafka_hosts.settings.database_prefix}_log"]["published"]
+    published = host.client[f"{fragile_hosts.settings.database_prefix}_log"]["published"]
     await published.update_one({"_id": "ledger"}, {"$set": {REFILL: True}})  # now it holds every event twice
-    topic = topic_of(kafka_hosts.settings.database_prefix, "ledger")
+    topic = topic_of(fragile_hosts.settings.database_prefix, "ledger")
 
     async def cursor_is_past_both() -> bool:
-        return len(await records(kafka.bootstrap, topic)) == 10
+        return len(await records(own_kafka.bootstrap, topic)) == 10
 
-    await until(cursor_is_past_both)
+    await eventually(cursor_is_past_both)
     await paid(store, "acc")
     await settled(host)  # the cursors now resume at offset 11
-    await kafka_hosts.stop(host)
-    kafka.wipe()
-    await asyncio.to_thread(kafka.start)
-    host = await kafka_hosts.start()
+    await fragile_hosts.stop(host)
+    own_kafka.wipe()
+    await asyncio.to_thread(own_kafka.start)
+    host = await fragile_hosts.start()
     await paid(store_of(host), *["acc"] * 5)  # 11 events in all: the new topic ends at offset 11
     await stated(store_of(host), {"acc": list(range(1, 12))}, 20)
 
@@ -630,7 +631,7 @@ async def test_a_refill_that_is_asked_for_under_traffic_is_done(
         found = await records(kafka_bootstrap, topic)
         return sum(dict(record.headers)["ce_id"] == b"acc00.2.0" for record in found) == 2
 
-    await until(first_is_there_again)
+    await eventually(first_is_there_again)
     await settled(host)
     heads = await host.archives["ledger"].head()
     assert await counted(store) == heads
@@ -654,14 +655,14 @@ async def test_spare_members_leave_the_others_alone_unless_nothing_gets_done(
         return sizes == [0, *[1] * 12]
 
     try:
-        await until(each_has_its_own, 60)
+        await eventually(each_has_its_own, 60)
         [spare] = [member for member in members if not member._consumer.assignment()]
         assert not await spare.stalled()
         assert not await spare.stalled()
         await paid(store_of(host), *KEYS)
         await archived(host, len(KEYS))
         assert not await spare.stalled()  # they may just be about to
-        await until(spare.stalled)
+        await eventually(spare.stalled)
     finally:
         await asyncio.gather(*(member.close() for member in members))
 
@@ -699,7 +700,7 @@ async def test_what_the_topic_has_lost_comes_from_the_archive(
     async def published() -> bool:
         return len(await records(kafka_bootstrap, topic)) == 6
 
-    await until(published)
+    await eventually(published)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     try:
@@ -738,11 +739,11 @@ async def test_a_partition_taken_over_while_mongodb_was_away_is_noticed(
         return len(reader._consumer.assignment()) == 6
 
     try:
-        await until(alone)
-        await until(shared)
+        await eventually(alone)
+        await eventually(shared)
         away = True
         await other.close()
-        await until(alone)
+        await eventually(alone)
         away = False
         await paid(store_of(host), *KEYS)
         await archived(host, len(KEYS))

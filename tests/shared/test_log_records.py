@@ -3,16 +3,17 @@
 from typing import Any
 
 import pytest
-import toy
-from foreign_records import FOREIGN, UNREADABLE, Record, let_in_huge, put, put_raw, real_ones
 from prometheus_client import REGISTRY
-from test_log_contract import records
-from toy import entries, paid, settled, until
-from toy_hosts import Hosts
 
 from shared.host import Host
 from shared.log.archive import partition_of
 from shared.log.wire import topic_of
+from tests.kit.waiting import eventually
+from tests.shared import toy
+from tests.shared.foreign_records import FOREIGN, UNREADABLE, Record, let_in_huge, put, put_raw, real_ones
+from tests.shared.test_log_contract import records
+from tests.shared.toy import entries, paid, settled
+from tests.shared.toy_hosts import Hosts
 
 SECONDS = 8
 """Within which what was paid must have taken effect: the archive is looked at twice until then."""
@@ -52,7 +53,7 @@ class Ledger:
         async def there() -> bool:
             return await entries(self.store, *KEYS) == expected
 
-        await until(there, SECONDS, "statements")
+        await eventually(there, SECONDS, "statements")
         await settled(self.host, SECONDS)
         assert await toy.counted(self.store) == self.rounds * len(KEYS)
         for runtime in self.host.runtimes:
@@ -97,7 +98,7 @@ async def test_what_is_foreign_is_counted(ledger: Ledger) -> None:
     async def counted() -> bool:
         return foreign_records("ledger.totals") == before + 12
 
-    await until(counted, 10)
+    await eventually(counted, 10)
 
 
 @pytest.mark.parametrize("made", UNREADABLE.values(), ids=UNREADABLE.keys())

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from toy_hosts import Hosts
 
 from jinguo.services import SERVICES
 from shared.http.persons import Erasure, HeldView, PersonalData, Persons
@@ -18,6 +17,7 @@ from shared.model.problems import Unavailable
 from shared.model.roles import Caller, Role
 from shared.service import Service
 from shared.store.store import Store
+from tests.shared.toy_hosts import Hosts
 
 PHONE = "13857001234"
 HER = Caller(id="her-account", role=Role.RESIDENT)

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from pictures import PHOTOS, a_photo, claims, saved, turned, with_chunk
 from PIL import Image
-from toy_hosts import Hosts
 
 from shared.http.pictures import receiving
 from shared.http.pictures.limits import MOST_BYTES, MOST_PIXELS
+from tests.kit.pictures import PHOTOS, a_photo, claims, saved, turned, with_chunk
+from tests.shared.toy_hosts import Hosts
 
 PATH = "/accounts/acc/portrait"
 RED, WHITE = (255, 0, 0), (255, 255, 255)

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-import toy
-from toy_hosts import Hosts, toy_settings
 
 from shared.host import Host
 from shared.http.middleware import MAX_BODY
 from shared.local.child import free_port
+from tests.shared import toy
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 
 @pytest.fixture

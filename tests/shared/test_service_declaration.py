@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from toy_hosts import Hosts
 
 from jinguo.services import SERVICES
 from shared.consumers.declare import Consumer
@@ -19,6 +18,7 @@ from shared.service import Service, together
 from shared.store.deadlines import Closing, Deadline
 from shared.store.store import Store
 from shared.store.tallies import Counts, Projection
+from tests.shared.toy_hosts import Hosts
 
 Anyone = Annotated[Asking, anyone("a test")]
 

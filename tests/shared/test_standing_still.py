@@ -8,10 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-import toy
 from prometheus_client import REGISTRY
-from toy import counted, paid, settled, until
-from toy_hosts import Hosts
 
 from shared.consumers import progress
 from shared.consumers.declare import Consumer
@@ -19,6 +16,10 @@ from shared.consumers.runtime import Runtime
 from shared.consumers.transaction import Transaction
 from shared.host import Host
 from shared.service import Service
+from tests.kit.waiting import eventually
+from tests.shared import toy
+from tests.shared.toy import counted, paid, settled
+from tests.shared.toy_hosts import Hosts
 
 GROUP = "ledger.totals"
 
@@ -50,7 +51,7 @@ async def named(host: Host, group: str = GROUP) -> None:
             found["status"] == "degraded" and found["standing_still"] == [group] and stood >= progress.STANDS
         )
 
-    await until(told, 20, f"{group} named")
+    await eventually(told, 20, f"{group} named")
 
 
 async def gets_on(host: Host, count: int) -> None:
@@ -58,7 +59,7 @@ async def gets_on(host: Host, count: int) -> None:
         found = await readiness(host)
         return await counted(host.stores["ledger"]) == count and found["standing_still"] == []
 
-    await until(done, 20, "it gets on")
+    await eventually(done, 20, "it gets on")
 
 
 # ── causes ───────────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +75,7 @@ async def held_by_another_that_does_nothing(host: Host) -> AsyncIterator[None]:
     async def given_up() -> bool:
         return not any(s.lease.held for s in log._subscriptions if s.lease._name == f"group:{GROUP}")
 
-    await until(given_up)
+    await eventually(given_up)
     yield
     await leases.delete_one({"_id": f"group:{GROUP}"})
 
@@ -100,7 +101,7 @@ async def test_it_is_named_and_no_more_once_it_gets_on(plain_hosts: Hosts, cause
     async def has_cursors() -> bool:
         return await host.stores["ledger"].database["cursors"].count_documents({"group": GROUP}) == 12
 
-    await until(has_cursors)
+    await eventually(has_cursors)
     async with cause(host):  # type: ignore[attr-defined]
         await paid(host.stores["ledger"], *"abc")
         await named(host)
@@ -139,7 +140,7 @@ async def test_an_idle_group_and_one_whose_events_are_parked_are_not_named(plain
         assert (await readiness(host))["standing_still"] == []
         return looks > 60
 
-    await until(looked_for_long)
+    await eventually(looked_for_long)
 
 
 async def test_partitions_held_by_a_member_that_does_nothing_are_named(kafka_hosts: Hosts) -> None:
@@ -151,7 +152,7 @@ async def test_partitions_held_by_a_member_that_does_nothing_are_named(kafka_hos
         await idle.fetch(100, 0.1)
         return len(idle._consumer.assignment()) == 12  # type: ignore[attr-defined]
 
-    await until(holds_all, 30)
+    await eventually(holds_all, 30)
     other = await kafka_hosts.start()
     await paid(other.stores["ledger"], *[f"acc{number}" for number in range(24)])
     await named(other)

@@ -5,12 +5,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from toy import Account, AccountView, until
-from toy_hosts import Hosts, toy_settings
 
 from shared.host import Host
 from shared.local.mongod import Mongod
@@ -20,6 +18,9 @@ from shared.model.personal import Personal
 from shared.model.problems import AlreadyExists, StaleVersion, Unavailable, VersionConflict
 from shared.store.request_keys import RequestKey, _current
 from shared.store.store import Store
+from tests.kit.waiting import eventually
+from tests.shared.toy import Account, AccountView
+from tests.shared.toy_hosts import Hosts, toy_settings
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ async def test_a_cancelled_caller_neither_cancels_nor_loses_the_others(store: St
     async def all_stored() -> bool:
         return await store.count(Account, {}, limit=100) == 20
 
-    await until(all_stored, 5)  # the cancelled ones too: their write was on its way
+    await eventually(all_stored, 5)  # the cancelled ones too: their write was on its way
 
 
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────────
@@ -282,14 +283,6 @@ async def test_a_personal_field_cannot_be_changed_over_the_others_unseen(host: H
 
 
 @pytest.fixture
-def own_mongod(tmp_path: Path) -> Iterator[Mongod]:
-    """One that the test may harm."""
-    node = Mongod.start(tmp_path / "mongod")
-    yield node
-    node.kill()
-
-
-@pytest.fixture
 async def fragile(own_mongod: Mongod, tmp_path: Path) -> AsyncIterator[Store]:
     settings = toy_settings(own_mongod.uri, None, tmp_path)
     hosts = Hosts(settings.model_copy(update={"command_timeout": 1.8}))
@@ -314,7 +307,7 @@ async def commits_again(store: Store) -> None:
             return False
         return True
 
-    await until(commits, 15)
+    await eventually(commits, 15)
 
 
 async def test_without_mongodb_calls_are_unavailable_within_2_s_and_it_recovers(
@@ -340,7 +333,8 @@ def stands_still(pid: int) -> bool:
 async def test_a_mongodb_that_does_not_answer_is_unavailable_too(fragile: Store, own_mongod: Mongod) -> None:
     await fragile.commit(Account(id="acc"))
     os.kill(own_mongod.pid, signal.SIGSTOP)
-    await until(lambda: asyncio.to_thread(stands_still, own_mongod.pid))  # threads stop one after the other
+    # Threads stop one after the other.
+    await eventually(lambda: asyncio.to_thread(stands_still, own_mongod.pid))
     try:
         await unavailable(fragile)
         await unavailable(fragile)

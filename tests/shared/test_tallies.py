@@ -6,7 +6,6 @@ from datetime import date
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from toy_hosts import Hosts
 
 from shared.city.divisions import CITY
 from shared.model.documents import Day, Document, Most
@@ -14,6 +13,7 @@ from shared.model.tallies import COUNTY, DAY, Tally
 from shared.service import Service
 from shared.store.store import Store
 from shared.store.tallies import counted, recount
+from tests.shared.toy_hosts import Hosts
 
 KECHENG, COMMUNITY = "330802", "330802005001"
 FIRST, SECOND = date(2020, 3, 7), date(2020, 3, 8)

@@ -14,13 +14,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from issuing import Issuing, issuing
 
 from jinguo.issuer import Person
 from shared.host import Host
 from shared.http.identity import Identity, ProductionRefused, Role, Unauthenticated
 from shared.model.problems import Unavailable
 from shared.settings import Settings
+from tests.kit.issuing import Issuing, issuing
 
 OFFICER = Person(role=Role.COUNTY_OFFICER, org="柯城")
 

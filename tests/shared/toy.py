@@ -4,10 +4,8 @@ Every account gets a statement that lists the sequences of its events in the ord
 that 1, 2, 3, … says all at once: nothing lost, nothing twice, nothing out of order.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import Field
@@ -31,6 +29,7 @@ from shared.service import Service
 from shared.store.deadlines import Deadline
 from shared.store.request_keys import PROVES
 from shared.store.store import Store
+from tests.kit.waiting import eventually
 
 Anyone = Annotated[None, anyone("a toy")]
 
@@ -254,16 +253,6 @@ source_only = Service("ledger", "账本", routers=[router], documents=[Account, 
 # ── what tests do with it ────────────────────────────────────────────────────────────────────────────
 
 
-async def until(reached: Callable[[], Awaitable[Any]], seconds: float = 20, what: str = "") -> Any:
-    """Wait for a condition. Raises AssertionError when it does not come true in time."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not (value := await reached()):
-        assert loop.time() < deadline, f"not within {seconds} s: {what or reached.__name__}"
-        await asyncio.sleep(0.02)
-    return value
-
-
 async def opened(store: Store, *ids: str) -> None:
     """Make accounts that may exist already."""
     for account_id in ids:
@@ -310,4 +299,4 @@ async def settled(host: Host, seconds: float = 20) -> None:
         lags = [await archive.lag(await positions(host, r.consumer.group)) for r in host.runtimes]
         return not any(lags)
 
-    await until(nothing_waits, seconds, "settled")
+    await eventually(nothing_waits, seconds, "settled")

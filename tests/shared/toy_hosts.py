@@ -1,26 +1,21 @@
 """Replicas of the toy service, in this process."""
 
-import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
-
-import toy
 
 from shared.host import Host
 from shared.service import Service
 from shared.settings import Settings
+from tests.kit.hosts import databases, emptied
+from tests.kit.settings import settings_of
+from tests.shared import toy
 
 
 def toy_settings(mongodb_uri: str, kafka: str | None, folder: Path) -> Settings:
     """Settings with a database prefix of their own."""
-    return Settings(
-        mongodb_uri=mongodb_uri,
-        kafka_bootstrap_servers=kafka,
-        database_prefix=f"t{uuid4().hex[:12]}",
-        data_dir=folder,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-        command_timeout=5,
-    )
+    given = {"kafka_bootstrap_servers": kafka, "command_timeout": 5, "public_requests_per_minute": 600}
+    return settings_of(mongodb_uri, folder, **given)
 
 
 class Hosts:
@@ -61,3 +56,20 @@ class Hosts:
     async def close(self) -> None:
         for host in list(self._made):
             await self.stop(host)
+
+
+@asynccontextmanager
+async def toy_hosts(settings: Settings, use: str = "") -> AsyncIterator[Hosts]:
+    """Replicas that are stopped at the end. Those of one `use` get each other's databases, emptied; but for
+    Kafka, where topics keep what was written."""
+    if settings.kafka_bootstrap_servers or not use:
+        made = Hosts(settings)
+        try:
+            yield made
+        finally:
+            await made.close()
+        return
+    with databases(settings, f"toy of {use}") as chosen:
+        await emptied(chosen, ["ledger"])
+        async with toy_hosts(chosen) as made:
+            yield made

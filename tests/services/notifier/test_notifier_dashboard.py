@@ -10,13 +10,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 import uvicorn
-from issuing import Issuing
-from notifier_desk import DAY, QUJIANG, Desk, signed, until
 
 from jinguo.connection import Platform
 from jinguo.operations import replay
@@ -27,11 +24,14 @@ from services.notifier.boards.live import Live
 from services.notifier.boards.stream import follow
 from shared.city.divisions import communities, county_of
 from shared.contracts.pledges import HouseholdCheckedIn, ObservationRecorded, PledgeWithdrawn, TalkHeld
-from shared.host import Host
 from shared.local.child import free_port
 from shared.model.clock import now
 from shared.model.events import Event
-from shared.settings import Settings
+from tests.kit.hosts import over_asgi, running
+from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
+from tests.kit.waiting import eventually
+from tests.services.notifier.desk import DAY, QUJIANG, Desk, signed
 
 COLUMNS, GROUP = BOARD.counted, BOARD.group
 Cells = dict[tuple[str, str], dict[str, int]]
@@ -66,7 +66,7 @@ class Client:
             named = [data for event, data in self.heard if event == name]
             return named[count - 1] if len(named) >= count else None
 
-        return await until(found)
+        return await eventually(found)
 
     async def leave(self) -> None:
         self._task.cancel()
@@ -212,7 +212,7 @@ async def test_a_client_that_hops_on_and_off_under_load_misses_nothing(desk: Des
     async with asyncio.timeout(60):
         while nonzero(cells) != expected:
             async with listening(Live(desk.store, BOARD), since) as client:
-                await until(lambda client=client: client.heard)
+                await eventually(lambda client=client: client.heard)
             assert not [name for name, _ in client.heard if name == "reset"]
             cells, since = cells | client.cells, client.id
     await publishing
@@ -269,7 +269,7 @@ async def test_a_parked_event_reaches_clients_that_resumed_past_it(desk: Desk, l
     await parked.update_one({"_id": rows[0]["_id"]}, {"$set": {"event.data": mended}})
     for row in rows:
         assert await runtime.parking.retry(row["_id"])
-    await until(lambda: _signed(desk, 6))
+    await eventually(lambda: _signed(desk, 6))
 
     async with listening(live, client.id) as back:
         await back.hears("delta")
@@ -284,25 +284,16 @@ async def _signed(desk: Desk, expected: int) -> bool:
 async def test_stale_since_tells_when_the_projection_lags(
     mongodb_uri: str, tmp_path: Path, issuer: Issuing
 ) -> None:
-    settings = Settings(
-        MONGODB_URI=mongodb_uri, database_prefix=f"t{uuid4().hex[:12]}", data_dir=tmp_path, command_timeout=10
-    )
-    host = Host([replace(service, consumers=[])], settings, alone=True)  # nobody reads the archive
-    await host.start()
-    try:
-        async with httpx.AsyncClient() as http:
-            desk = Desk(host, http, issuer)
-            live = Live(desk.store, BOARD)
-            async with listening(live) as client:
-                assert (await client.hears("snapshot"))["stale_since"] is None
-                old = now() - timedelta(seconds=6)
-                await desk.publish(("a", signed()), at=old)
-                beat = await client.hears("heartbeat")
-                assert beat["stale_since"] == old.isoformat().replace("+00:00", "Z")
-    finally:
-        for name in ("notifier", "log", "vault"):
-            await host.client.drop_database(f"{settings.database_prefix}_{name}")
-        await host.stop()
+    nobody_reads = [replace(service, consumers=[])]
+    async with running(nobody_reads, settings_of(mongodb_uri, tmp_path)) as host, over_asgi(host) as http:
+        desk = Desk(host, http, issuer)
+        live = Live(desk.store, BOARD)
+        async with listening(live) as client:
+            assert (await client.hears("snapshot"))["stale_since"] is None
+            old = now() - timedelta(seconds=6)
+            await desk.publish(("a", signed()), at=old)
+            beat = await client.hears("heartbeat")
+            assert beat["stale_since"] == old.isoformat().replace("+00:00", "Z")
 
 
 async def test_the_stream_over_http_resumes_by_last_event_id(desk: Desk) -> None:
@@ -313,7 +304,7 @@ async def test_the_stream_over_http_resumes_by_last_event_id(desk: Desk) -> None
         uvicorn.Config(desk.http._transport.app, port=port, lifespan="off", log_config=None)  # type: ignore[attr-defined]
     )
     serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
+    await eventually(lambda: server.started)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/notifier/dashboards/pledges") as http:
             first = await _first_event(http, {})

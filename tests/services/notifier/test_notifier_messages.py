@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from notifier_desk import DAY, KECHENG, PHONES, Desk, code_issued, signed, until
 
 from jinguo.events import declared
 from services.notifier.consumers import messages
@@ -22,6 +21,8 @@ from shared.contracts.referrals import ReferralRequested
 from shared.http.identity import Role
 from shared.model.clock import moved
 from shared.settings import use
+from tests.kit.waiting import eventually
+from tests.services.notifier.desk import DAY, KECHENG, PHONES, Desk, code_issued, signed
 
 CODE, PHONE = "C0DE-7F3A-Q", "13857012345"
 
@@ -128,7 +129,7 @@ async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Des
 
     await desk.forget_cursors("notifier.messages")
     await desk.publish(("pledge-1", check_in(6)))  # makes the group notice that its cursors moved
-    await until(lambda: _count(desk, "p1", 6))
+    await eventually(lambda: _count(desk, "p1", 6))
     await desk.consumed()
 
     after = await inbox(desk, "p1")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notifier_desk import Desk, viewed
 
 from services.notifier.activities.referrals import BOARD, REFERRALS
 from services.notifier.boards.hidden import LONGEST, percentile
@@ -22,6 +21,7 @@ from shared.http.identity import Role
 from shared.http.proofs import account_key
 from shared.model.events import Event
 from shared.model.roles import Account
+from tests.services.notifier.desk import Desk, viewed
 
 DAY = date(2020, 3, 8)
 HEALTH = (

@@ -8,13 +8,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notifier_desk import viewed
 
 from services.notifier.activities.referrals import BOARD
 from services.notifier.boards.small_cells import LEAST
 from shared.city.departments import Department
 from shared.city.divisions import counties
 from shared.contracts.referrals import ENDED
+from tests.services.notifier.desk import viewed
 
 COUNTIES, DEPARTMENTS = [county.code for county in counties()[:3]], list(Department)
 STATES = ("accepted", "bed_offered", "completed", "cancelled")

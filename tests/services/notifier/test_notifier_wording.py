@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from notifier_desk import PHONES, Desk, signed
 
 from services.notifier import templates
 from services.notifier.templates import TEMPLATES
@@ -17,6 +16,7 @@ from services.notifier.wording import (
     person,
 )
 from shared.model.clock import now
+from tests.services.notifier.desk import PHONES, Desk, signed
 
 GOOD, OTHER = Text("好", "第 {serial} 户"), Text("Good", "number {serial}")
 UNFIT: dict[str, tuple[str, Template, str]] = {

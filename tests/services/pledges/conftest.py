@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from issuing import Issuing
-from pledges_town import Town, running_town
-from replicas import Replicas
 
-from shared.local.mongod import Mongod
+from tests.kit.issuing import Issuing
+from tests.services.pledges.replicas import Replicas
+from tests.services.pledges.town import Town, running_town
 
 
 @pytest.fixture
@@ -18,8 +17,8 @@ async def town(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> AsyncIterat
 
 
 @pytest.fixture
-def town_of_two(mongod: Mongod, tmp_path: Path, issuer: Issuing) -> Iterator[Replicas]:
-    town = Replicas(mongod, tmp_path, issuer)
+def town_of_two(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> Iterator[Replicas]:
+    town = Replicas(mongodb_uri, tmp_path, issuer)
     town.run(town.open())
     yield town
     town.run(town.close())

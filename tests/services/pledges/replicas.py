@@ -1,28 +1,26 @@
 """Two replicas of the service on one database, and commands that reach them at once."""
 
 import asyncio
-import base64
 import gc
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
+from urllib.parse import urlsplit
 
 import httpx
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
-from issuing import Issuing
-from pledges_town import KEPT, Town
-from wire import Wire
 
 from services.pledges.app import service
 from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeCodeIssued
 from shared.host import Host
-from shared.local.mongod import Mongod
-from shared.settings import Settings
 from shared.store.store import Store
+from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
+from tests.services.pledges.town import KEPT, Town
+from tests.services.pledges.wire import Wire
 
 T = TypeVar("T")
 
@@ -62,17 +60,9 @@ class Replica:
 class Replicas:
     """Runs in a loop of its own, which stands still between two calls of `run`."""
 
-    def __init__(self, mongod: Mongod, folder: Path, issuer: Issuing) -> None:
-        self._mongod, self._issuer = mongod, issuer
-        self.settings = Settings(
-            mongodb_uri=mongod.uri,
-            database_prefix=f"t{uuid4().hex[:12]}",
-            data_dir=folder,
-            oidc_issuer=issuer.url,
-            master_key=base64.b64encode(b"k" * 32).decode(),
-            public_requests_per_minute=0,
-            command_timeout=10,
-        )
+    def __init__(self, mongodb_uri: str, folder: Path, issuer: Issuing) -> None:
+        self._port, self._issuer = urlsplit(mongodb_uri).port or 27017, issuer
+        self.settings = settings_of(mongodb_uri, folder, issuer)
         self._runner = asyncio.Runner()
         self.all: list[Replica] = []
 
@@ -94,7 +84,7 @@ class Replicas:
 
     async def _fresh(self) -> Replica:
         """A replica that answers requests and runs nothing beside: events stay where they were stored."""
-        wire = Wire(self._mongod.port, Pledge.collection)
+        wire = Wire(self._port, Pledge.collection)
         host = Host([service], self.settings.model_copy(update={"mongodb_uri": await wire.open()}))
         await host.vault.open()
         await host.identity.check()  # it has the issuer's keys, as a replica that has served for a while

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pledges_town import Town, problem
 
 from services.pledges.domain.campaign import MOST_TEXTS, Campaign
 from services.pledges.domain.chain import COVERAGE_STEPS, HOUSEHOLD_STEPS, Chain
 from services.pledges.domain.pledge import CODES_KNOWN, Pledge
 from shared.contracts.pledges import PledgeSigned, SignerRole
 from shared.model.problems import Full, TooManyRequests
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 NOW = datetime(2020, 3, 8, 4, tzinfo=UTC)
 

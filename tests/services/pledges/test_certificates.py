@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from pledges_town import Town, problem
-
 from services.pledges import pages
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 async def public_page(town: Town, url: str) -> str:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pledges_town import COMMUNITY, ELSEWHERE, Town, eventually, problem
 
 from services.pledges import queries
 from services.pledges.api.chains import SortBy, Standing, ranked
@@ -16,6 +15,9 @@ from shared.city.divisions import county_of, households
 from shared.contracts.pledges import ChainMilestoneReached, PledgeSigned, PledgeWithdrawn, SignerRole
 from shared.model.clock import moved, now
 from shared.store.tallies import recount
+from tests.kit.problems import problem
+from tests.kit.waiting import eventually
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town
 
 
 def signed(serial: int, text_version: int = 1) -> PledgeSigned:

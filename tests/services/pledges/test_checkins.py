@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pledges_town import COMMUNITY, KEPT, Town, eventually, problem
 
 from services.pledges.app import service
 from services.pledges.domain.checkin import CheckIn
@@ -17,6 +16,9 @@ from shared.contracts.pledges import HouseholdCheckedIn, SignerRole, StreakCompl
 from shared.http.identity import Role
 from shared.model.clock import moved, now
 from shared.store.tallies import recount
+from tests.kit.problems import problem
+from tests.kit.waiting import eventually
+from tests.services.pledges.town import COMMUNITY, KEPT, Town
 
 START = date(2020, 3, 8)
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, eventually, problem, until_next
 
 from services.pledges import jobs, queries
 from services.pledges.domain.fraud import HELD_FROM
@@ -20,6 +19,9 @@ from shared.contracts.pledges import PledgeDropped, PledgeHeld, PledgeInvalidate
 from shared.model.clock import moved, now
 from shared.model.roles import Role
 from shared.model.workflow import Actor
+from tests.kit.problems import problem
+from tests.kit.waiting import eventually
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, until_next
 
 NOON = datetime(2020, 4, 1, 4, 0, tzinfo=UTC)
 

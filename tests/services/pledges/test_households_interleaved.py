@@ -14,8 +14,6 @@ from typing import Any, ClassVar, NamedTuple
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from pledges_town import COMMUNITY, ELSEWHERE, a_form, problem
-from replicas import Act, Replicas, play
 
 from services.pledges.domain.checkin import CheckIn
 from services.pledges.domain.pledge import Pledge
@@ -24,6 +22,9 @@ from shared.model.clock import moved, now
 from shared.model.doors import normal_door
 from shared.model.names import normal_name
 from shared.mongo.driver import Bson
+from tests.kit.problems import problem
+from tests.services.pledges.replicas import Act, Replicas, play
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, a_form
 
 PHONES = ("16600000001", "16600000002", "16600000003")
 """On the allow list: no limit of forms gets in the way of the others."""

@@ -1,9 +1,8 @@
 """How a household and its signer are recognised again."""
 
-from pledges_town import COMMUNITY, ELSEWHERE
-
 from services.pledges.domain.identity import keys_of
 from services.pledges.domain.pledge import code_text, new_code
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE
 
 
 def test_a_household_is_known_by_its_door_or_else_by_its_signer() -> None:

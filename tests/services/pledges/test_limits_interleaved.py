@@ -14,8 +14,6 @@ from typing import ClassVar
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from pledges_town import a_form, a_name, problem, until_next
-from replicas import Act, Replicas, play
 
 from services.pledges.codes import HERE
 from services.pledges.domain.limits import Limit
@@ -23,6 +21,9 @@ from services.pledges.domain.pledge import CODE_MINUTES, RESEND, WRONG_CODES, Pl
 from shared.model.clock import moved, now
 from shared.mongo.driver import Bson
 from shared.store import rates
+from tests.kit.problems import problem
+from tests.services.pledges.replicas import Act, Replicas, play
+from tests.services.pledges.town import a_form, a_name, until_next
 
 WAITS = (timedelta(minutes=11), timedelta(hours=13))
 PHONES = 3

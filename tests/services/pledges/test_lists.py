@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from pledges_town import Town, problem
 
 from shared.city.days import local_day
 from shared.model.clock import now
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 @pytest.fixture

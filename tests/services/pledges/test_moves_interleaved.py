@@ -13,8 +13,6 @@ from typing import Any, ClassVar, NamedTuple
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from pledges_town import COMMUNITY, a_form, a_name, problem
-from replicas import Act, Replicas, play
 
 from services.pledges.domain.fraud import ListEntry
 from services.pledges.domain.invalidation import INVALIDATION, Invalidation
@@ -24,6 +22,9 @@ from services.pledges.domain.team import TALK, Member, Talk
 from shared.model.clock import now
 from shared.model.documents import Document
 from shared.model.workflow import Workflow
+from tests.kit.problems import problem
+from tests.services.pledges.replicas import Act, Replicas, play
+from tests.services.pledges.town import COMMUNITY, a_form, a_name
 
 REASON = {"reason": "duplicate"}
 PHONES = ("16500000001", "16500000002")

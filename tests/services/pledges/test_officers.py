@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from pledges_town import COMMUNITY, Town, problem
 
 from shared.http.identity import Role
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, Town
 
 COUNTY = COMMUNITY[:6]
 REASON = {"reason": "duplicate"}

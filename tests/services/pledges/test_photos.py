@@ -4,9 +4,11 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 
-from pictures import PHOTOS, a_photo, saved
 from PIL import Image
-from pledges_town import Town, problem
+
+from tests.kit.pictures import PHOTOS, a_photo, saved
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 async def checked_in(town: Town) -> str:

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from pictures import saved
 from PIL import Image
-from pledges_town import KEPT, Town, eventually
-from test_photos import checked_in
 
 from shared.local.child import end, free_port, spawn
+from tests.kit.pictures import saved
+from tests.kit.waiting import eventually
+from tests.services.pledges.test_photos import checked_in
+from tests.services.pledges.town import KEPT, Town
 
 MOST = 400
 """MB, for the process and the decoder beside it."""

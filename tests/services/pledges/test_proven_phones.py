@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from issuing import Issuing
-from pledges_town import Town, problem
-
 from shared.http.identity import Role
 from shared.http.proofs import PHONE_TRUSTED
 from shared.model.clock import moved
+from tests.kit.issuing import Issuing
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 PHONE = "13857009876"
 ANOTHER_KEY = {"Signing-Key": "another-key-than-was-chosen"}

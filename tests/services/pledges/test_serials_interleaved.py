@@ -12,9 +12,6 @@ from typing import Any, ClassVar, NamedTuple
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from pledges_town import COMMUNITY, ELSEWHERE, a_form, eventually
-from replicas import Act, Replicas, play
-from wire import Loss
 
 from services.pledges import queries
 from services.pledges.app import service
@@ -23,6 +20,10 @@ from shared.contracts.pledges import PledgeSigned
 from shared.host import Host
 from shared.mongo.driver import Bson
 from shared.store.tallies import recount
+from tests.kit.waiting import eventually
+from tests.services.pledges.replicas import Act, Replicas, play
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, a_form
+from tests.services.pledges.wire import Loss
 
 BLOCKED = [f"159{number:08}" for number in range(60)]
 """Phones on the block list: their pledges wait for the reviewer. Each is good for five forms."""

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 import httpx
 import orjson
 import pytest
-from pledges_town import COMMUNITY, ELSEWHERE, Town, a_form, a_name, problem
 
 from services.pledges.domain.pledge import Pledge
 from shared.contracts.pledges import PledgeSigned, SignerErased
 from shared.model.clock import moved, now
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, ELSEWHERE, Town, a_form, a_name
 
 
 def another(code: str) -> str:

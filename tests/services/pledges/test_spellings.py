@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
-from pledges_town import KEPT, Town, a_form, problem
 
 from shared.http.identity import Role
+from tests.kit.problems import problem
+from tests.services.pledges.town import KEPT, Town, a_form
 
 UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
 DOORS = [

@@ -4,11 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pledges_town import COMMUNITY, Town, problem
 
 from services.pledges.domain.team import Member, TeamRole
 from shared.contracts.pledges import ObservationRecorded, TalkHeld, TalkMoved
 from shared.model.clock import moved, now
+from tests.kit.problems import problem
+from tests.services.pledges.town import COMMUNITY, Town
 
 
 async def a_team(town: Town) -> tuple[str, str, str]:

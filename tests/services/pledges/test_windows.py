@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from pledges_town import Town, problem
-
 from services.pledges.app import service
 from shared.contracts.pledges import PledgeDropped
 from shared.model.clock import moved, now
 from shared.store.deadlines import Deadlines
+from tests.kit.problems import problem
+from tests.services.pledges.town import Town
 
 
 async def closing_in(town: Town, minutes: int) -> str:

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from referrals_desk import Desk, Who, in_days, problem
-from running import facts
 
 from jinguo.access import routes
 from shared.model.clock import moved
 from shared.model.roles import Role
+from tests.kit.problems import facts, problem
+from tests.services.referrals.desk import Desk, Who, in_days
 
 REASONED = ("return-offer", "release-consult", "cancel", "fail", "enter-in-error")
 BODIES: dict[str, Any] = {

@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-from referrals_desk import NAME, PHONE, SUMMARY, Desk, Who, problem
 
 from shared.contracts.referrals import PatientClaimIssued
 from shared.http.claiming import CODES_A_DAY, TRIES_A_DAY
 from shared.http.identity import Role
 from shared.model.claims import MINUTES
 from shared.model.clock import moved
+from tests.kit.problems import problem
+from tests.services.referrals.desk import NAME, PHONE, SUMMARY, Desk, Who
 
 HER, ANOTHER = "her-account", "another-account"
 WRONG = {"code": "00000-00000"}

@@ -14,13 +14,13 @@ from fhir.resources.R4B.task import Task
 from fhirclient.models import bundle, operationoutcome, patient, servicerequest, task
 from fhirclient.models.fhirabstractbase import FHIRValidationError
 from pydantic import ValidationError
-from referrals_desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who
 
 from services.referrals import fhir
 from services.referrals.domain.referral import HERSELF, Referral
 from services.referrals.domain.states import TASK_STATUS, ReferralState, Urgency, Why
 from shared.city.departments import Department
 from shared.model.workflow import Transition
+from tests.services.referrals.desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who
 
 NOW = datetime(2020, 3, 8, 1, 2, 3, 456000, UTC)
 TASK_CODES = {

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from referrals_desk import OPINION, Desk, Who, a_request, in_days, problem
 
 from services.referrals.domain.states import REFERRAL, TASK_STATUS, ReferralState
 from shared.model.clock import moved
+from tests.kit.problems import problem
+from tests.services.referrals.desk import OPINION, Desk, Who, a_request, in_days
 
 WHY = {"why": "patient-asked"}
 

@@ -24,18 +24,17 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from issuing import Issuing
-from referrals_desk import Who, in_days
-from referrals_replicas import Replicas
 
 from services.referrals import queries
 from services.referrals.domain.referral import QUEUE_ORDER, Referral, queue_key
 from services.referrals.domain.slot import SLOT, Slot, SlotState
 from services.referrals.domain.states import COORDINATOR, DEPARTMENT, REFERRAL, ReferralState
 from services.referrals.domain.ward import Ward
-from shared.local.mongod import Mongod
 from shared.model.clock import moved
 from shared.store.store import Store
+from tests.kit.issuing import Issuing
+from tests.services.referrals.desk import Who, in_days
+from tests.services.referrals.replicas import Replicas
 
 S = ReferralState
 WHY = {"why": "other"}
@@ -224,8 +223,8 @@ class Channel(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def replicas(mongod: Mongod, tmp_path: Path, issuer: Issuing) -> Iterator[Replicas]:
-    town = Replicas(mongod.uri, tmp_path, issuer)
+def replicas(mongodb_uri: str, tmp_path: Path, issuer: Issuing) -> Iterator[Replicas]:
+    town = Replicas(mongodb_uri, tmp_path, issuer)
     town.run(town.open())
     yield town
     town.run(town.close())

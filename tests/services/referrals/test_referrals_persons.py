@@ -1,7 +1,8 @@
 """A patient reads all that is held about her, and is erased: what is kept for her is free again."""
 
 import pytest
-from referrals_desk import NAME, SUMMARY, Desk, Who, in_days
+
+from tests.services.referrals.desk import NAME, SUMMARY, Desk, Who, in_days
 
 
 async def test_she_reads_what_is_held_and_that_is_a_reading_too(desk: Desk) -> None:

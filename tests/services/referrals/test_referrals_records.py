@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from referrals_desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who, a_request, in_days, problem
 
 from shared.model.clock import moved
+from tests.kit.problems import problem
+from tests.services.referrals.desk import NAME, OPINION, PHONE, SUMMARY, Desk, Who, a_request, in_days
 
 REASON = "患者昏迷送来急诊，需要立即了解病情"
 PERSONAL = (NAME, PHONE, SUMMARY, OPINION, REASON, Who.PATIENT)

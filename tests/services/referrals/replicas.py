@@ -1,20 +1,18 @@
 """Two replicas of the service on one database, in a loop that stands still between two calls of `run`."""
 
 import asyncio
-import base64
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import httpx
-from issuing import Issuing
-from referrals_desk import Desk
 
 from services.referrals.app import service
 from shared.host import Host
-from shared.settings import Settings
 from shared.store.deadlines import Deadlines
+from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
+from tests.services.referrals.desk import Desk
 
 T = TypeVar("T")
 
@@ -23,14 +21,7 @@ class Replicas:
     """They answer requests and run nothing beside: events stay where they were stored."""
 
     def __init__(self, mongodb_uri: str, folder: Path, issuer: Issuing) -> None:
-        self._settings = Settings(
-            mongodb_uri=mongodb_uri,
-            database_prefix=f"t{uuid4().hex[:12]}",
-            data_dir=folder,
-            oidc_issuer=issuer.url,
-            master_key=base64.b64encode(b"k" * 32).decode(),
-            command_timeout=10,
-        )
+        self._settings = settings_of(mongodb_uri, folder, issuer)
         self._issuer = issuer
         self._runner = asyncio.Runner()
         self.all: list[Desk] = []

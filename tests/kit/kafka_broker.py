@@ -8,7 +8,8 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -17,7 +18,7 @@ import pytest
 
 from shared.local.child import end, free_port, spawn
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 POM = ROOT / "deploy/kafka/pom.xml"
 VERSION = POM.read_text().partition("<kafka.version>")[2].partition("<")[0]
 JARS = ROOT / f".cache/kafka/{crc32(POM.read_bytes()):08x}"
@@ -25,6 +26,8 @@ LOGGING = ROOT / "deploy/kafka/log4j2.properties"
 STARTED = "Kafka Server started"
 START_TIMEOUT = 60.0
 DOORS = 4
+QUICK = ("-XX:TieredStopAtLevel=1",)
+"""A JVM that soon ends is not worth optimising its code: it starts with half the work."""
 
 
 class NoKafka(Exception):
@@ -91,6 +94,21 @@ class ExternalBroker(KafkaBroker):
         pytest.skip("needs a Kafka it may break, and KAFKA_BOOTSTRAP_SERVERS names an external one")
 
     stop = kill = wipe = pause = resume = _refuse
+
+
+class SharedBroker(KafkaBroker):
+    """One that other tests use at the same time."""
+
+    def __init__(self, bootstrap: str, doors: Sequence[Door]) -> None:
+        self.bootstrap, self.doors = bootstrap, doors
+
+    def start(self) -> None:
+        pass
+
+    def _refuse(self) -> None:
+        raise AssertionError("ask for `own_kafka`: others use this one")
+
+    stop = kill = wipe = pause = resume = discard = _refuse
 
 
 class JavaBroker(KafkaBroker):
@@ -218,6 +236,26 @@ def find_broker(folder: Path) -> KafkaBroker:
     raise NoKafka(f"no KAFKA_BOOTSTRAP_SERVERS; no Java: {no_java}; no Docker: {no_docker}")
 
 
+def a_broker(folder: Path) -> KafkaBroker:
+    """One that is not started. Skips the test where there is no Kafka, but for CI."""
+    try:
+        return find_broker(folder)
+    except NoKafka as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI needs a Kafka: {error}")
+        pytest.skip(str(error))
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[KafkaBroker]:
+    broker = a_broker(folder)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.discard()
+
+
 def _settings(listening: Sequence[str], advertised: Sequence[str], controller: str) -> dict[str, Any]:
     """The first listener is the main one, the others are doors."""
     names = ["PLAINTEXT", *(f"DOOR{number}" for number in range(1, len(listening)))]
@@ -250,7 +288,7 @@ def _named(names: Sequence[str], addresses: Sequence[str]) -> list[str]:
 
 
 def _java(main: str) -> list[str]:
-    options = ["-Xmx256m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOGGING}"]
+    options = [*QUICK, "-Xmx256m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOGGING}"]
     return ["java", *options, "-cp", f"{JARS}/*", main]
 
 

@@ -1,21 +1,15 @@
 """The whole platform behind a port, in a thread with a loop of its own: what its users and operators see."""
 
-import asyncio
-import base64
-import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
-import structlog
 import uvicorn
-from issuing import somebody
 from starlette.applications import Starlette
 
 from jinguo.issuer import PATH
@@ -25,6 +19,8 @@ from shared.http.identity import Role
 from shared.local.child import free_port
 from shared.model.clock import now
 from shared.settings import Settings
+from tests.kit.issuing import somebody
+from tests.kit.settings import settings_of
 
 START_SECONDS = 60
 COMMUNITY = communities()[0].code
@@ -34,13 +30,7 @@ SIGNING = {"Signing-Key": "kept-by-the-household-that-signs"}
 
 def flow_settings(mongodb_uri: str, folder: Path, **changes: Any) -> Settings:
     """Settings with a database prefix of their own, and codes to be read as the demo reads them."""
-    return Settings(
-        mongodb_uri=mongodb_uri,
-        database_prefix=f"w{uuid4().hex[:12]}",
-        data_dir=folder,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-        public_requests_per_minute=0,
-    ).model_copy(update=changes)
+    return settings_of(mongodb_uri, folder, command_timeout=1.8).model_copy(update=changes)
 
 
 @contextmanager
@@ -62,10 +52,6 @@ def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
-    # As in production. By default a traceback is drawn with every local: seconds of the loop's time.
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
     thread = threading.Thread(target=server.run, name="platform", daemon=True)
     thread.start()
     try:
@@ -77,7 +63,6 @@ def serving(settings: Settings, port: int | None = None) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(30)
-        structlog.reset_defaults()
         assert not thread.is_alive(), "the platform did not stop"
 
 
@@ -124,31 +109,3 @@ def a_request(**changes: Any) -> dict[str, Any]:
         "health_consent": True,
         "hospital_consent": True,
     } | changes
-
-
-def slug(answer: httpx.Response) -> str:
-    """The slug of a problem's type, which the FHIR export says in an OperationOutcome; what is neither fails
-    the test."""
-    if answer.headers["content-type"] == "application/fhir+json":
-        return str(answer.json()["issue"][0]["details"]["coding"][0]["code"])
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    body = answer.json()
-    assert body["title"] and body["status"] == answer.status_code
-    return str(body["type"]).rpartition("/")[2]
-
-
-def facts(answer: httpx.Response) -> dict[str, Any]:
-    """What a problem says beside its type and title; the FHIR export says it in its diagnostics."""
-    body: dict[str, Any] = answer.json()
-    if "issue" in body:
-        told: str = body["issue"][0]["diagnostics"]
-        return dict(json.loads(told[told.index("{") :]))
-    return body
-
-
-async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
-    """Wait until `check` answers something true, and give that back."""
-    async with asyncio.timeout(seconds):
-        while not (result := await check()):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    return result

@@ -1,20 +1,14 @@
 """What the tests of pledges do again and again, over ASGI and on a real database."""
 
-import asyncio
-import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
-import orjson
-import structlog
-from issuing import Issuing
 
 from services.pledges.app import service
 from shared.city.days import SHANGHAI
@@ -22,8 +16,11 @@ from shared.city.divisions import communities
 from shared.contracts.pledges import PledgeCodeIssued
 from shared.host import Host
 from shared.model.clock import now
-from shared.settings import Settings
 from shared.store.store import Store
+from tests.kit.events import data_of, entries
+from tests.kit.hosts import over_asgi, running
+from tests.kit.issuing import Issuing
+from tests.kit.settings import settings_of
 
 COMMUNITY = communities()[0].code
 ELSEWHERE = communities()[1].code
@@ -56,11 +53,6 @@ def until_next(window: timedelta) -> timedelta:
     """How far to move the clock for the next window of counts to begin; days are those of Shanghai."""
     since = datetime(2000, 1, 1, tzinfo=SHANGHAI)
     return window - (now() - since) % window
-
-
-def problem(answer: httpx.Response) -> str:
-    """The slug of a problem's type."""
-    return str(answer.json()["type"]).rpartition("/")[2]
 
 
 @dataclass
@@ -130,20 +122,9 @@ class Town:
         return event.code
 
     async def events(self, type_: str, subject: str | None = None) -> list[dict[str, Any]]:
-        """The data of the archived and pending events of a type, oldest first."""
-        pending = {}  # first: what is archived meanwhile is seen below
-        for model in self.store.models:
-            async for document in self.store.collection(model).find({"outbox.type": type_}, {"outbox": 1}):
-                for entry in document["outbox"]:
-                    if entry["type"] == type_ and subject in (None, entry["subject"]):
-                        pending[entry["id"]] = entry
-        where = {"type": type_} | ({"subject": subject} if subject else {})
-        archived = {row["id"]: row async for row in self._archive.find(where).sort("_id")}
-        return [orjson.loads(entry["data"]) for entry in (archived | pending).values()]
-
-    @property
-    def _archive(self) -> Any:
-        return self.host.client[f"{self.host.settings.database_prefix}_log"]["archive_pledges"]
+        """The data of the events of a type, oldest first."""
+        found = await entries(self.host, "pledges", subject)
+        return [data_of(entry) for entry in found if entry["type"] == type_]
 
     async def erase_signer(self, pledge_id: str) -> None:
         row = await self.store.database["pledges"].find_one({"_id": pledge_id})
@@ -155,38 +136,7 @@ class Town:
 async def running_town(
     mongodb_uri: str, folder: Path, issuer: Issuing, **changes: Any
 ) -> AsyncIterator[Town]:
-    """The service on a real database of its own. Its caller is an officer of the city, unless a test says."""
-    # As in production. By default a traceback is drawn with every local: seconds of the loop's time.
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    prefix = f"t{uuid4().hex[:12]}"
-    settings = Settings(
-        mongodb_uri=mongodb_uri,
-        database_prefix=prefix,
-        data_dir=folder,
-        oidc_issuer=issuer.url,
-        master_key=base64.b64encode(b"k" * 32).decode(),
-        public_requests_per_minute=0,
-        command_timeout=10,
-    )
-    host = Host([service], settings.model_copy(update=changes), alone=True)
-    transport = httpx.ASGITransport(app=host.app())
-    try:
-        await host.start()
-        async with httpx.AsyncClient(transport=transport, base_url="http://town", timeout=30) as http:
-            http.headers.update(issuer.bearer() | KEPT)
-            yield Town(host, http, issuer)
-    finally:
-        for name in ("pledges", "log", "vault", "rates"):
-            await host.client.drop_database(f"{prefix}_{name}")
-        await host.stop()
-        structlog.reset_defaults()
-
-
-async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
-    """Wait until `check` answers something true, and give that back."""
-    async with asyncio.timeout(seconds):
-        while not (result := await check()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    return result
+    """The service on a real database. Its caller is an officer of the city, unless a test says."""
+    settings = settings_of(mongodb_uri, folder, issuer, **changes)
+    async with running([service], settings) as host, over_asgi(host, **issuer.bearer(), **KEPT) as http:
+        yield Town(host, http, issuer)

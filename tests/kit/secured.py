@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-from kafka_broker import START_TIMEOUT, STARTED, _java, _run
 from pymongo import MongoClient
 
 from jinguo.secrets import pem_of
 from shared.local.child import end, free_port, spawn
 from shared.local.mongod import find_mongod
+from tests.kit.kafka_broker import START_TIMEOUT, STARTED, _java, _run
 
 ADMIN = "admin", "admin-password"
 

@@ -7,9 +7,6 @@ from itertools import count
 from typing import Any
 
 import httpx
-import orjson
-from issuing import Issuing
-from running import a_request
 
 from services.referrals.app import service
 from shared.city.days import local_day
@@ -18,6 +15,9 @@ from shared.http.identity import Role
 from shared.model.clock import now
 from shared.store.deadlines import Deadlines
 from shared.store.store import Store
+from tests.kit.events import data_of, entries
+from tests.kit.issuing import Issuing
+from tests.kit.running import a_request
 
 OPINION = "建议新辅助化疗后手术"
 NAME, PHONE, SUMMARY = (a_request()[field] for field in ("name", "phone", "summary"))
@@ -43,14 +43,6 @@ ROLES = {
     Who.THYROID: Role.CLINICIAN,
     Who.DATA_OFFICER: Role.DATA_OFFICER,
 }
-
-
-def problem(answer: httpx.Response) -> str:
-    """The slug of a problem's type, which the FHIR export says in an OperationOutcome."""
-    if answer.headers["content-type"] == "application/fhir+json":
-        return str(answer.json()["issue"][0]["details"]["coding"][0]["code"])
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return str(answer.json()["type"]).rpartition("/")[2]
 
 
 def in_days(days: int) -> str:
@@ -154,17 +146,9 @@ class Desk:
 
     async def events(self, subject: str | None = None) -> list[tuple[str, dict[str, Any]]]:
         """Name and data of all events so far (of one aggregate), oldest first."""
-        found = {}
-        for model in self.store.models:  # first: what is archived meanwhile is seen below
-            async for document in self.store.collection(model).find({"outbox.0": {"$exists": True}}):
-                found |= {entry["id"]: entry for entry in document["outbox"]}
-        log = self.host.client[f"{self.host.settings.database_prefix}_log"]["archive_referrals"]
-        found |= {row["id"]: row async for row in log.find({})}
-        entries = sorted(found.values(), key=lambda entry: (entry["time"], entry["sequence"]))
         return [
-            (entry["type"].removeprefix("cn.quzhou.women.").removesuffix(".v1"), orjson.loads(entry["data"]))
-            for entry in entries
-            if subject in (None, entry["subject"])
+            (entry["type"].removeprefix("cn.quzhou.women.").removesuffix(".v1"), data_of(entry))
+            for entry in await entries(self.host, "referrals", subject)
         ]
 
     async def told(self, subject: str) -> list[str]:

@@ -1,13 +1,10 @@
 """What the tests do: publish events as the pledges service would, and look at what came of them."""
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 import httpx
-from issuing import Issuing
 
 from services.notifier.boards.cells import Cells
 from services.notifier.boards.declare import Board
@@ -23,6 +20,8 @@ from shared.model.documents import Document
 from shared.model.events import PARTITIONS, Event
 from shared.store.store import Store
 from shared.store.writes import _entry
+from tests.kit.issuing import Issuing
+from tests.kit.waiting import eventually
 
 PHONES = {"p1": "13800000001", "p2": "13800000002"}
 """Persons who have verified their phones."""
@@ -81,7 +80,7 @@ class Desk:
                         return False
             return True
 
-        await until(done)
+        await eventually(done)
 
     async def knows(self, person: str, phone: str) -> None:
         """Whose phone it is, and that it was just proven."""
@@ -103,18 +102,6 @@ class Desk:
         await self.store.database["cursors"].update_many(
             {"group": group}, {"$set": {"position": 0}, "$unset": {"resume_embedded": ""}}
         )
-
-
-async def until(condition: Callable[[], Awaitable[Any] | Any], seconds: float = 20) -> Any:
-    """Wait for a condition to hold; its value."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if inspect.isawaitable(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.02)
 
 
 def signed(signer: str = "p1", division: str = KECHENG, day: date = DAY, **facts: Any) -> PledgeSigned:
