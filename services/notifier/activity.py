@@ -103,8 +103,6 @@ def forgotten(event: type[Event], person: str) -> Reach:
 class Activity:
     """Raises TypeError for an event of the activity that nobody is told about."""
 
-    source: str
-    """The service whose events these are."""
     says: Sequence[Say]
     board: Board
     codes: Sequence[Code] = ()
@@ -121,6 +119,11 @@ class Activity:
         ]
         if unsaid:
             raise TypeError(f"{self.source}: nobody is told of {', '.join(sorted(unsaid))}")
+
+    @property
+    def source(self) -> str:
+        """The service whose events these are."""
+        return self.board.source
 
     @property
     def texts(self) -> list[Say]:

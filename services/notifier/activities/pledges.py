@@ -10,7 +10,6 @@ BOARD = OpenBoard(
     source="pledges",
     title="公筷公勺进家庭",
     title_en="Serving chopsticks in every home",
-    by=("county", "day"),
     readers=anyone("公开信息 / public: counts by county and day"),
     counts={
         events.PledgeSigned: {"signed": 1, "members": "members"},
@@ -44,7 +43,6 @@ BOARD = OpenBoard(
 )
 
 PLEDGES = Activity(
-    source="pledges",
     board=BOARD,
     says=[
         say(

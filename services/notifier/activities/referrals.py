@@ -66,7 +66,6 @@ BOARD = HiddenBoard(
 DEPARTMENT = desk_of("department")
 """The hospital department that a referral leads to."""
 REFERRALS = Activity(
-    source="referrals",
     kind="request",
     board=BOARD,
     says=[

@@ -24,7 +24,7 @@ says so, where the columns depend on the event."""
 COUNTY, DAY = "county", "day"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Board:
     """What is counted of one activity, by which groups, and who may read it.
 

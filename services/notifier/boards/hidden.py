@@ -86,7 +86,7 @@ class Hidden(BaseModel):
     people: int | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HiddenBoard(Board):
     """A board of people. `groups`: for each of `by` but the county, all the groups there are."""
 

@@ -5,7 +5,7 @@ No cell is suppressed for being small: that rule is for health and family data; 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -64,10 +64,11 @@ class OfCell(OfDay):
     county: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class OpenBoard(Board):
     """A board by county and day. `columns`: what is shown, in this order; counted ones and derived ones."""
 
+    by: tuple[str, ...] = field(default=(COUNTY, DAY), init=False)
     columns: Sequence[Column] = ()
     covers: str | None = None
     """The column that is held against the households there are."""
@@ -78,8 +79,6 @@ class OpenBoard(Board):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.by != (COUNTY, DAY):
-            raise TypeError(f"{self.source}: an open board is by county and day")
         counted = {name for fold in self.counts.values() if not callable(fold) for name in fold}
         needed = {part for column in self.columns for part in column.derived or (column.name,)}
         shown = {*self.tiles, *self.of_county, *self.of_day} - {column.name for column in self.columns}
