@@ -22,6 +22,8 @@ LONGEST = (
     "test_secured.py",
     "test_generated_requests.py",
     "test_pictures.py",
+    "test_up.py",
+    "test_crowds.py",
 )
 """Files that take a minute and more, in their order."""
 

@@ -28,7 +28,7 @@ NAMES = [f"王{one}" for one in "一二三四五六七八九十甲乙丙丁戊�
 @asynccontextmanager
 async def from_address(town: Town, address: str, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     """A caller without an account, from some address, who keeps cookies as browsers do."""
-    transport = httpx.ASGITransport(app=town.host.app(), client=(address, 1))
+    transport = httpx.ASGITransport(app=town.app, client=(address, 1))
     async with httpx.AsyncClient(
         transport=transport, base_url="http://town/pledges", headers=STRANGER | headers
     ) as http:

@@ -34,7 +34,7 @@ async def town(
 
 
 def browser(town: Town, address: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=town.host.app(), client=(address, 1))
+    transport = httpx.ASGITransport(app=town.app, client=(address, 1))
     return httpx.AsyncClient(transport=transport, base_url="http://town/pledges", headers=KEY)
 
 
@@ -87,7 +87,7 @@ async def test_one_stranger_among_them_is_bounded_with_a_cookie_and_without(town
         assert Counter(with_cookie) == {200: 60, 429: 10}
     async with browser(town, HALL) as neighbour:  # who has the same address still reads
         assert (await neighbour.get(path)).status_code == 200
-    transport = httpx.ASGITransport(app=town.host.app(), client=(HALL, 1))
+    transport = httpx.ASGITransport(app=town.app, client=(HALL, 1))
     statuses = Counter[int]()
     async with httpx.AsyncClient(transport=transport, base_url="http://town/pledges") as http:
         for _ in range(70):

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from services.pledges.app import service
 from shared.city.days import SHANGHAI
@@ -63,6 +65,11 @@ class Town:
     http: httpx.AsyncClient
     issuer: Issuing
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def app(self) -> Starlette:
+        """For further clients: to build it takes longer than most requests."""
+        return self.host.app()
 
     @property
     def store(self) -> Store:
