@@ -33,12 +33,9 @@ async def by_token(store: Store, token: str) -> Pledge | None:
     return await store.first(Pledge, {"token": {"$eq": token, "$gt": ""}})
 
 
-async def chain_links(store: Store, chain_id: str, after: int, limit: int) -> list[Pledge]:
-    """The pledges of a chain in the order of their serials, opened for their masked names."""
-    where = {"chain_id": chain_id, "serial": {"$gt": after}}
-    links = await store.select(Pledge, where, sort=[("serial", 1)], limit=limit)
-    await store.unseal(*links)
-    return links
+def in_chain(chain_id: str) -> Bson:
+    """The pledges of a chain: those that have a serial in it, whatever became of them."""
+    return {"chain_id": chain_id, "serial": {"$gt": 0}}
 
 
 def to_review(campaign_id: str | None, under: str | None) -> Bson:

@@ -34,7 +34,7 @@ from shared.store.store import Store
 D = TypeVar("D", bound=Document)
 T = TypeVar("T")
 Place = list[Any]
-"""Where an item stands: the values that the list is sorted by, its id last."""
+"""Where an item stands: the values that the list is sorted by."""
 Sort = Sequence[tuple[str, int]]
 _INSTANT = "at"
 
@@ -62,20 +62,27 @@ class Listing(Generic[D]):
         self._limit = limit
 
     async def __call__(
-        self, where: Mapping[str, Any], sort: Sort, view: Callable[[D], T], *, unseal: bool = False
+        self,
+        where: Mapping[str, Any],
+        sort: Sort,
+        view: Callable[[D], T],
+        *,
+        unseal: bool = False,
+        unique: bool = False,
     ) -> Page[T]:
-        """The page, of what fits `where`, in an order. `unseal`: the view needs what is personal.
+        """The page, of what fits `where`, in an order. `unseal`: the view needs what is personal; `unique`:
+        no two have the same place in the order, so that the id need not decide.
 
         Raises InvalidRequest for what is no cursor of this list.
         """
-        by = [*sort, *([] if sort and sort[-1][0] == "_id" else [("_id", sort[-1][1] if sort else 1)])]
+        by = [*sort] if unique else [*(one for one in sort if one[0] != "_id"), ("_id", sort[-1][1])]
         conditions = [dict(where), self._asked, beyond(by, place_of(self._after, len(by)))]
         wanted = {"$and": [one for one in conditions if one]} if any(conditions) else {}
         found = await self.store.select(self._model, wanted, sort=by, limit=self._limit + 1)
         if unseal:
             await self.store.unseal(*found)
-        names = [name for name, _ in by[:-1]]
-        return cut(found, self._limit, lambda one: [*(getattr(one, n) for n in names), one.id], view)
+        names = ["id" if name == "_id" else name for name, _ in by]
+        return cut(found, self._limit, lambda one: [getattr(one, name) for name in names], view)
 
 
 def listed(model: type[Document], *, day: str | None = None, own: bool = False, open_to: str = "") -> Any:

@@ -95,7 +95,7 @@ async def test_a_tenth_service_is_built_from_the_page_lives_and_agrees_with_its_
         async def told() -> list[str]:
             inboxes = (await http.get("/notifier/inboxes", headers=her)).json()
             pages = [(await http.get(f"/notifier/inbox/{inbox}", headers=her)).json() for inbox in inboxes]
-            return [message["title"] for page in pages for message in page["messages"]]
+            return [message["title"] for page in pages for message in page["items"]]
 
         async def counted() -> bool:
             return (await board(http))["made"] == 1

@@ -133,12 +133,12 @@ def check_inboxes(flow: Flow, ids: list[str]) -> None:
     for number, last in ((0, "申请已办结"), (6, "安排已过期")):
         (person,) = flow.get(f"p{number}", "/notifier/inboxes")
         inbox = flow.get(f"p{number}", f"/notifier/inbox/{person}")
-        titles = Counter(message["title"] for message in inbox["messages"])
+        titles = Counter(message["title"] for message in inbox["items"])
         assert titles[last] == 1 and set(titles.values()) == {1}
-        assert inbox["messages"][0]["title"] == last
+        assert inbox["items"][0]["title"] == last
         held = flow.get(f"p{number}", "/notifier/me")
         assert not [w for w in ("乳", SUMMARY, "床", "bed-offered", "breast") if w in f"{inbox} {held}"]
-    told = flow.get("coordinator", "/notifier/desks/coordinator/inbox?limit=100")["messages"]
+    told = flow.get("coordinator", "/notifier/desks/coordinator/inbox?limit=100")["items"]
     assert Counter(message["title"] for message in told)["安排已过期"] == 6
 
 
@@ -191,4 +191,4 @@ def opened(flow: Flow, hours: int) -> str:
 def titles(flow: Flow, who: str, where: str) -> list[str]:
     """What stands in an inbox, newest first."""
     path = f"/notifier/{where}" + ("" if where.startswith("inbox") else "/inbox")
-    return [message["title"] for message in flow.get(who, path)["messages"]]
+    return [message["title"] for message in flow.get(who, path)["items"]]

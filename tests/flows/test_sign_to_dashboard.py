@@ -133,7 +133,7 @@ async def check_inboxes(flow: Flow) -> None:
             (person,) = (await http.get("/notifier/inboxes", headers=resident)).raise_for_status().json()
             answer = await http.get(f"/notifier/inbox/{person}", headers=resident)
             inbox = answer.raise_for_status().json()
-            kinds = Counter(message["kind"] for message in inbox["messages"])
+            kinds = Counter(message["kind"] for message in inbox["items"])
             assert kinds["pledge.signed"] == 1, kinds
         found = await trace(platform, signed[0].envelope.id)
         assert found and found.event == signed[0].envelope and found.trace_id

@@ -129,7 +129,7 @@ async def test_what_somebody_typed_reaches_nobody_until_it_is_proven_and_ninety_
     found = await held(city.http, hers)
     [person] = found["inboxes"]
     assert [len(found[name]) for name in ("pledges", "notifier", "referrals")] == [1, 1, 0]
-    assert (await city.http.get(f"/notifier/inbox/{person}", headers=hers)).json()["messages"]
+    assert (await city.http.get(f"/notifier/inbox/{person}", headers=hers)).json()["items"]
     with moved(PHONE_TRUSTED + timedelta(minutes=1)):  # by now the number may be another's
         assert not any((await held(city.http, hers)).values())
         assert (await city.http.get(f"/notifier/inbox/{person}", headers=hers)).status_code == 404

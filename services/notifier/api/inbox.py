@@ -3,20 +3,20 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path
 from pydantic import BaseModel
 
 from services.notifier.domain.messages import Contact, Message
 from services.notifier.queries.contacts import contacts_of, known_by
-from services.notifier.queries.messages import inbox_page, unread
+from services.notifier.queries.messages import unread
 from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
 from shared.http.access import Caller, Forbidden, Role
 from shared.http.callers import Officer, Resident
+from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.reach import OwnDivision
 from shared.http.routes import Router
-from shared.http.views import Cursor
 from shared.model.clock import now
 from shared.model.problems import NotFound
 from shared.store.store import Store
@@ -26,8 +26,7 @@ from .callers import AtDesk
 router = Router(tags=["inbox"])
 Recipient = Annotated[str, Path(max_length=64)]
 MessageId = Annotated[str, Path(max_length=200)]
-After = Cursor | None
-Limit = Annotated[int, Query(ge=1, le=100)]
+Messages = Annotated[Listing[Message], listed(Message, day="at")]
 
 
 class MessageView(BaseModel):
@@ -54,12 +53,9 @@ class MessageView(BaseModel):
         )
 
 
-class InboxView(BaseModel):
+class InboxView(Page[MessageView]):
     """A page of an inbox, newest first."""
 
-    messages: list[MessageView]
-    next: str | None
-    """Give it as `after` for the next page; None on the last."""
     unread: int
     """In the whole inbox, counted up to 100."""
 
@@ -76,14 +72,12 @@ async def own_inboxes(caller: Resident, store: StoreDep) -> list[str]:
 async def read_inbox(
     person: Recipient,
     caller: Resident,
-    store: StoreDep,
-    after: After = None,
-    limit: Limit = 20,
+    page: Messages,
     lang: Language = "zh",
 ) -> InboxView:
     """The caller's own messages. 404 for the inbox of another person."""
-    await _own(person, caller, store)
-    return await _page(store, person, after, limit, lang)
+    await _own(person, caller, page.store)
+    return await _page(page, person, lang)
 
 
 @router.post("/inbox/{person}/messages/{message_id}/read")
@@ -99,13 +93,11 @@ async def mark_read(
 async def read_office_inbox(
     division: OwnDivision,
     _: Officer,
-    store: StoreDep,
-    after: After = None,
-    limit: Limit = 20,
+    page: Messages,
     lang: Language = "zh",
 ) -> InboxView:
     """The messages to a county's officers (330800: to the city's)."""
-    return await _page(store, _office(division), after, limit, lang)
+    return await _page(page, _office(division), lang)
 
 
 @router.post("/offices/{division}/inbox/messages/{message_id}/read")
@@ -120,13 +112,11 @@ async def mark_office_read(
 async def read_desk_inbox(
     desk: Recipient,
     caller: AtDesk,
-    store: StoreDep,
-    after: After = None,
-    limit: Limit = 20,
+    page: Messages,
     lang: Language = "zh",
 ) -> InboxView:
     """The messages to a desk: `coordinator`, `data-officer`, or a clinician's department."""
-    return await _page(store, _desk(desk, caller), after, limit, lang)
+    return await _page(page, _desk(desk, caller), lang)
 
 
 @router.post("/desks/{desk}/inbox/messages/{message_id}/read")
@@ -157,14 +147,9 @@ def _office(division: str) -> str:
     return f"org:{division}"
 
 
-async def _page(store: Store, recipient: str, after: str | None, limit: int, lang: Language) -> InboxView:
-    found = await inbox_page(store, recipient, after, limit + 1)
-    page = found[:limit]
-    return InboxView(
-        messages=[MessageView.of(message, lang) for message in page],
-        next=page[-1].id if len(found) > limit else None,
-        unread=await unread(store, recipient),
-    )
+async def _page(page: Listing[Message], recipient: str, lang: Language) -> InboxView:
+    found = await page({"recipient": recipient}, [("at", -1)], lambda one: MessageView.of(one, lang))
+    return InboxView(items=found.items, next=found.next, unread=await unread(page.store, recipient))
 
 
 async def _read(store: Store, recipient: str, message_id: str, lang: Language) -> MessageView:

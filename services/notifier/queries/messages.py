@@ -4,22 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from services.notifier.domain.messages import Message, Outgoing
-from shared.model.problems import NotFound
 from shared.store.store import Store
 
-NEWEST_FIRST = (("at", -1), ("_id", -1))
 UNREAD_AT_MOST = 100
-
-
-async def inbox_page(store: Store, recipient: str, after: str | None, limit: int) -> list[Message]:
-    """Messages of an inbox, newest first, behind the message `after`. Raises NotFound."""
-    where: dict[str, Any] = {"recipient": recipient}
-    if after is not None:
-        last = await store.load(Message, after)
-        if last.recipient != recipient:
-            raise NotFound(kind=Message.collection)
-        where["$or"] = [{"at": {"$lt": last.at}}, {"at": last.at, "_id": {"$lt": last.id}}]
-    return await store.select(Message, where, sort=NEWEST_FIRST, limit=limit)
 
 
 async def unread(store: Store, recipient: str) -> int:

@@ -14,6 +14,7 @@ from services.pledges.domain.states import PledgeState
 from services.pledges.lookups import Lookups
 from shared.city.divisions import CITY, CommunityCode, DivisionCode, division, households, path_name
 from shared.contracts.pledges import SignerRole
+from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
 from shared.http.routes import Router
 from shared.model.names import mask_name
@@ -21,8 +22,7 @@ from shared.model.names import mask_name
 from .callers import Anyone
 
 router = Router(prefix="/campaigns/{campaign_id}", tags=["chains"])
-MAX_SERIAL = 1_000_000_000
-"""Far beyond any chain, and within what MongoDB can compare with."""
+Links = Annotated[Listing[Pledge], listed(Pledge, day="signed_day")]
 
 
 class Link(BaseModel):
@@ -48,8 +48,8 @@ class Link(BaseModel):
         )
 
 
-class ChainView(BaseModel):
-    """A chain and a page of its households; `next` is the `after` of the next page."""
+class ChainView(Page[Link]):
+    """A chain and a page of its households, by serial."""
 
     chain_id: str
     community: str
@@ -61,8 +61,6 @@ class ChainView(BaseModel):
     coverage: float
     households_milestones: list[int]
     coverage_milestones: list[int]
-    links: list[Link]
-    next: int | None
 
 
 class Level(StrEnum):
@@ -104,31 +102,24 @@ class Standings(BaseModel):
 
 
 @router.get("/chains/{community}", summary="社区接龙 / A community's chain by serial")
-async def read_chain(
-    campaign_id: str,
-    community: CommunityCode,
-    _: Anyone,
-    store: StoreDep,
-    after: Annotated[int, Query(ge=0, le=MAX_SERIAL)] = 0,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-) -> ChainView:
-    await Lookups.of(store).campaign(campaign_id)
+async def read_chain(campaign_id: str, community: CommunityCode, _: Anyone, page: Links) -> ChainView:
+    await Lookups.of(page.store).campaign(campaign_id)
     chain_id = chain_id_of(campaign_id, community)
-    chain = await store.find(Chain, chain_id)
+    chain = await page.store.find(Chain, chain_id)
     if chain is None:
         chain = Chain(
             id=chain_id, campaign_id=campaign_id, division=community, households=households(community)
         )
-    links = await queries.chain_links(store, chain_id, after, limit)
+    links = await page(queries.in_chain(chain_id), [("serial", 1)], Link.of, unseal=True, unique=True)
     return ChainView(
+        items=links.items,
+        next=links.next,
         chain_id=chain_id,
         community=community,
         community_name=path_name(community),
         coverage=chain.coverage,
         households_milestones=chain.households_steps,
         coverage_milestones=chain.coverage_steps,
-        links=[Link.of(link) for link in links],
-        next=links[-1].serial if len(links) == limit else None,
         **chain.model_dump(include={"signed", "counted", "households"}),
     )
 

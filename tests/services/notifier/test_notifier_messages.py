@@ -89,10 +89,10 @@ async def test_the_signer_reads_it_in_either_language(desk: Desk) -> None:
     await desk.publish(("pledge-1", signed("p1")))
     await desk.consumed()
 
-    [message] = (await inbox(desk, "p1"))["messages"]
+    [message] = (await inbox(desk, "p1"))["items"]
     assert message["kind"] == "pledge.signed"
     assert "柯城区" in message["text"] and "第 128 户" in message["text"]
-    [english] = (await inbox(desk, "p1", lang="en"))["messages"]
+    [english] = (await inbox(desk, "p1", lang="en"))["items"]
     assert "number 128" in english["text"]
 
 
@@ -113,17 +113,17 @@ async def test_county_officers_get_milestones_and_invalidations_without_the_reas
         "messages"
     ]
     assert {m["kind"] for m in officers} == {"chain.milestone-reached/coverage", "pledge.invalidated"}
-    [mine] = (await inbox(desk, "p1"))["messages"]
+    [mine] = (await inbox(desk, "p1"))["items"]
     assert mine["kind"] == "pledge.invalidated"
     assert "王小明" not in str(officers) + str(mine)
-    assert (await desk.get("/offices/330803/inbox", desk.issuer.bearer()))["messages"] == []
+    assert (await desk.get("/offices/330803/inbox", desk.issuer.bearer()))["items"] == []
 
 
 async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Desk) -> None:
     await desk.publish(*[("pledge-1", check_in(streak)) for streak in range(1, 6)], ("x", signed("p2")))
     await desk.consumed()
     found = await inbox(desk, "p1")
-    first = found["messages"][0]["id"]
+    first = found["items"][0]["id"]
     await desk.http.post(f"/notifier/inbox/p1/messages/{first}/read", headers=desk.resident(PHONES["p1"]))
     before = await inbox(desk, "p1")
 
@@ -133,8 +133,8 @@ async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Des
     await desk.consumed()
 
     after = await inbox(desk, "p1")
-    assert len(after["messages"]) == 6
-    assert after["messages"][1:] == before["messages"]
+    assert len(after["items"]) == 6
+    assert after["items"][1:] == before["items"]
     assert after["unread"] == before["unread"] + 1 == 5
     batches = await desk.store.database["batches"].count_documents(
         {"group": "notifier.messages", "parts.after": 0}
@@ -143,7 +143,7 @@ async def test_one_message_per_person_and_event_whatever_is_read_again(desk: Des
 
 
 async def _count(desk: Desk, recipient: str, expected: int) -> bool:
-    return len((await inbox(desk, recipient))["messages"]) == expected
+    return len((await inbox(desk, recipient))["items"]) == expected
 
 
 async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
@@ -153,7 +153,7 @@ async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
     pages, after = [], {}
     while True:
         page = await inbox(desk, "p1", limit=3, **after)
-        pages.append([m["id"] for m in page["messages"]])
+        pages.append([m["id"] for m in page["items"]])
         if page["next"] is None:
             break
         after = {"after": page["next"]}
@@ -161,14 +161,14 @@ async def test_an_inbox_is_paged_newest_first(desk: Desk) -> None:
     flat = [message for page in pages for message in page]
     assert len(set(flat)) == 7
     whole = await inbox(desk, "p1")
-    assert flat == [m["id"] for m in whole["messages"]]
-    assert [m["at"] for m in whole["messages"]] == sorted((m["at"] for m in whole["messages"]), reverse=True)
+    assert flat == [m["id"] for m in whole["items"]]
+    assert [m["at"] for m in whole["items"]] == sorted((m["at"] for m in whole["items"]), reverse=True)
 
 
 async def test_reading_is_marked_once_and_only_in_ones_own_inbox(desk: Desk) -> None:
     await desk.publish(("pledge-1", signed("p1")))
     await desk.consumed()
-    [message] = (await inbox(desk, "p1"))["messages"]
+    [message] = (await inbox(desk, "p1"))["items"]
     path = f"/notifier/inbox/{{}}/messages/{message['id']}/read"
 
     mine = desk.resident(PHONES["p1"])
@@ -205,7 +205,7 @@ async def test_a_code_reaches_the_local_page_and_is_nowhere_in_clear(desk: Desk)
     await desk.publish(("pledge-1", signed(person)))
     await desk.consumed()
     assert await desk.get("/inboxes", mine) == [person]
-    assert [m["kind"] for m in (await desk.get(f"/inbox/{person}", mine))["messages"]] == ["pledge.signed"]
+    assert [m["kind"] for m in (await desk.get(f"/inbox/{person}", mine))["items"]] == ["pledge.signed"]
 
     found = await _everything(desk)
     assert "pledge-1" in found

@@ -71,7 +71,7 @@ def bearer(desk: Desk, role: Role, **scope: Any) -> dict[str, str]:
 async def inbox(desk: Desk, path: str, headers: dict[str, str]) -> list[str]:
     answer = await desk.http.get(f"/notifier{path}", headers=headers)
     assert answer.status_code == 200, answer.text
-    messages = answer.json()["messages"]
+    messages = answer.json()["items"]
     assert {message["kind"] for message in messages} <= {"request"}  # no word of what it is about
     return [message["title"] for message in messages]
 
@@ -103,7 +103,7 @@ async def test_patient_coordinator_and_department_are_told_and_nobody_else(desk:
         answer = await desk.http.get(f"/notifier/desks/{desk_name}/inbox", headers=thyroid)
         assert answer.status_code == 403
     answer = await desk.http.get("/notifier/desks/breast/inbox", headers=breast)
-    message = answer.json()["messages"][0]["id"]
+    message = answer.json()["items"][0]["id"]
     elsewhere = desk.issuer.bearer(Role.COUNTY_OFFICER, "江山")
     for who_else, where, status in (
         (thyroid, "desks/breast/inbox", 403),

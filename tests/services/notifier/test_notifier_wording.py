@@ -90,7 +90,7 @@ async def test_a_message_stays_as_it_was_said_whatever_becomes_of_its_template(
     monkeypatch.setattr(templates, "TEMPLATES", others | changed)
     after = [await desk.get("/inbox/p1", mine, lang=language) for language in ("zh", "en")]
     assert after == before
-    assert "第 128 户" in after[0]["messages"][0]["text"]
+    assert "第 128 户" in after[0]["items"][0]["text"]
 
 
 async def stored_as_before(desk: Desk, template: str, facts: dict[str, Any]) -> None:
@@ -113,6 +113,6 @@ async def test_a_message_from_before_the_words_were_kept_can_be_read(
     desk: Desk, template: str, facts: dict[str, Any], kind: str, text: str
 ) -> None:
     await stored_as_before(desk, template, facts)
-    [message] = (await desk.get("/inbox/p1", desk.resident(PHONES["p1"])))["messages"]
+    [message] = (await desk.get("/inbox/p1", desk.resident(PHONES["p1"])))["items"]
     assert message["kind"] == kind
     assert text in message["text"] and message["title"]

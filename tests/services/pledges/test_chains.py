@@ -106,17 +106,18 @@ async def test_a_chain_lists_its_households_with_masked_names(town: Town) -> Non
     names = ("王小明", "李红", "张三丰")
     pledges = [await town.counted(campaign, name=name) for name in names]
     chain = await chain_of(town, campaign, 3)
-    assert [(link["title"], link["name"]) for link in chain["links"]] == [
+    assert [(link["title"], link["name"]) for link in chain["items"]] == [
         ("第 1 户", "王**"),
         ("第 2 户", "李**"),
         ("第 3 户", "张**"),
     ]
     assert (chain["households"], chain["households_are"]) == (households(COMMUNITY), "estimate")
-    page = await town.get(f"/campaigns/{campaign}/chains/{COMMUNITY}", after=1, limit=1)
-    assert ([link["serial"] for link in page["links"]], page["next"]) == ([2], 2)
+    first = await town.get(f"/campaigns/{campaign}/chains/{COMMUNITY}", limit=1)
+    page = await town.get(f"/campaigns/{campaign}/chains/{COMMUNITY}", after=first["next"], limit=1)
+    assert [[link["serial"] for link in found["items"]] for found in (first, page)] == [[1], [2]]
     await town.erase_signer(pledges[1]["id"])
     chain = await town.get(f"/campaigns/{campaign}/chains/{COMMUNITY}")
-    assert [link["name"] for link in chain["links"]] == ["王**", "（已删除）", "张**"]
+    assert [link["name"] for link in chain["items"]] == ["王**", "（已删除）", "张**"]
 
 
 async def test_leaving_shortens_the_chain_and_milestones_are_announced_once(town: Town) -> None:
@@ -129,7 +130,7 @@ async def test_leaving_shortens_the_chain_and_milestones_are_announced_once(town
         await town.counted(campaign)
     chain = await chain_of(town, campaign, 10)
     assert (chain["signed"], chain["households_milestones"]) == (11, [1, 10])
-    assert [link["state"] for link in chain["links"][:2]] == ["withdrawn", "counted"]
+    assert [link["state"] for link in chain["items"][:2]] == ["withdrawn", "counted"]
 
     async def announced() -> Any:
         return [event["value"] for event in await town.events(ChainMilestoneReached.type)] == [1, 10]

@@ -64,7 +64,7 @@ async def test_what_cannot_be_seen_is_stored_nowhere_and_shown_to_nobody(town: T
     shown = await town.get(f"/campaigns/{campaign}")
     assert (shown["title"], shown["texts"][0]["text"]) == ("公筷公勺", "第一条\n第二条")
     pledge = await town.counted(campaign, name="\u202e欧阳小明", door="\u202e5幢\u200b101室")
-    [link] = (await town.get(f"/campaigns/{campaign}/chains/{pledge['community']}"))["links"]
+    [link] = (await town.get(f"/campaigns/{campaign}/chains/{pledge['community']}"))["items"]
     assert link["name"] == "欧阳**"
     page = await town.http.get(f"/pledges/certificates/{pledge['certificate'].rpartition('/')[2]}")
     assert page.status_code == 200
