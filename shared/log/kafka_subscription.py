@@ -4,6 +4,7 @@ What is no event of ours is skipped and counted. Where a topic lacks something, 
 cannot be read or is not so archived, that partition's events come from the archive.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ UNREADABLE = 3
 """Times in a row that a topic is joined again at its end because of what nobody can read there."""
 HEADS = 1.0
 """Seconds for which a look at where an archive ends is good: one for all groups."""
+SPARE = 9
+"""Seconds that a member without partitions waits for some before it joins anew. Whoever left unheard is thrown
+out when its session ends (7 s): to join anew before that leaves one more behind, and the group waits again."""
 STOP = 3
 """Seconds for leaving a group: over a dead connection that goes unheard, and the session ends by itself."""
 log = structlog.get_logger()
@@ -63,6 +67,8 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._silent: set[Partition] = set()
         """Those that stood still at the last look, and have told nothing since."""
         self._unreadable = 0
+        self._joined = 0.0
+        """When it became a member."""
 
     async def _connect(self) -> Any:
         # A service that was never up has no topic yet: waiting for it would hold up the others' events.
@@ -111,7 +117,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     async def fetch(self, limit: int, wait: float) -> list[Slice]:
         """See `Subscription.fetch`. Raises KafkaError, OSError or TimeoutError when the broker is away."""
         if self._consumer is None:
-            self._consumer = await self._connect()
+            self._consumer, self._joined = await self._connect(), time.monotonic()
             await self._seek(self._consumer.assignment())
         found = await self._records(limit, 0 if self._doubted else wait)
         read = (self._slice(tp, records) for tp, records in found.items())
@@ -239,7 +245,8 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                     return True
                 self._silent.add(key)
                 self._doubted.add(key)
-        return not assigned and await self._group_stands_still(heads)
+        waited = time.monotonic() - self._joined
+        return not assigned and waited > SPARE and await self._group_stands_still(heads)
 
     def _stands_still(self, key: Partition, position: int, heads: Mapping[str, Mapping[int, int]]) -> bool:
         """Whether it is where it was at the last look, although the archive held more then."""
