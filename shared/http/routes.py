@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from shared.http.composed import composed
 from shared.http.views import DocumentView
 
 MANY = 200
@@ -65,8 +66,8 @@ class JsonRoute(APIRoute):
             raise TypeError(f"{path}: a request has one body, of a class derived from Body")
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, given the body as text."""
-        handle = super().get_route_handler()
+        """The handler: composed, else FastAPI's own (see `composed`); given the body as text."""
+        handle = composed(self) or super().get_route_handler()
 
         async def handler(request: Request) -> Response:
             _etag.set(None)

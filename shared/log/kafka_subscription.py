@@ -28,8 +28,8 @@ UNREADABLE = 3
 HEADS = 1.0
 """Seconds for which a look at where an archive ends is good: one for all groups."""
 SPARE = 9
-"""Seconds that a member without partitions waits for some before it joins anew. Whoever left unheard is thrown
-out when its session ends (7 s): to join anew before that leaves one more behind, and the group waits again."""
+"""Seconds that a member without partitions waits for some before it joins anew. Whoever left unheard is
+thrown out when its session ends (7 s): to join anew before that leaves one more behind, and all wait."""
 STOP = 3
 """Seconds for leaving a group: over a dead connection that goes unheard, and the session ends by itself."""
 log = structlog.get_logger()
