@@ -9,6 +9,8 @@ from shared.mongo.driver import away, guarded
 
 T = TypeVar("T")
 R = TypeVar("R")
+PAUSE = 0.002
+"""Seconds that a group waits for more where it would be smaller than the one before: only under load."""
 
 
 class Grouped(Generic[T, R]):
@@ -57,6 +59,8 @@ class Grouped(Generic[T, R]):
                 else:
                     future.set_result(result)
             self._refuse_late()
+            if 0 < len(self._waiting) < len(group):  # many come: each group costs a round trip
+                await asyncio.sleep(PAUSE)
         # Before anybody else runs: an item that comes from now on starts a worker of its own.
         self._workers.discard(asyncio.current_task())
 
