@@ -25,7 +25,7 @@ def parts() -> Iterator[Part]:
 
 def sizes_of(options: Sequence[str]) -> dict[str, int]:
     """How many there are of each part's unit: `--households 100`. Raises SystemExit for another option."""
-    parser = argparse.ArgumentParser("jinguo demo", add_help=False)
+    parser = argparse.ArgumentParser("jinguo demo", add_help=False, allow_abbrev=False)
     for part in parts():
         parser.add_argument(f"--{part.unit}", type=int, default=part.size)
     return dict(vars(parser.parse_args(options)))

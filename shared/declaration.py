@@ -8,14 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from fastapi.dependencies.utils import get_flat_params
+
 from shared.consumers.declare import Consumer
 from shared.http.access import rule_of
-from shared.http.reach import check_reach
+from shared.http.change import changing
+from shared.http.reach import check_reach, flat
 from shared.http.routes import Router
 from shared.model.documents import Document
 from shared.model.events import Event
 from shared.model.stateful import Stateful
 from shared.store.deadlines import Closing, Deadline
+from shared.store.request_keys import PROVES
 from shared.store.store import OWN_INDEXES
 from shared.store.tallies import columns_by
 
@@ -25,12 +29,15 @@ Deadlines = Sequence[Deadline[Any] | Closing[Any, Any]]
 
 
 def check_documents(documents: Sequence[type[Document]], deadlines: Deadlines) -> None:
-    """Each has a collection of its own; no two indexes of it have one name, no two tallies one column."""
+    """Each has a collection of its own; no two indexes of it have one name, none is of former times too; no
+    two tallies have one column."""
     _once("a collection", (model.collection for model in documents))
     for model in documents:
         due = [index for deadline in deadlines for of, index in deadline.indexes if of is model]
         names = [index.name for index in (*OWN_INDEXES, *model.indexes, *due)]
         _once(f"an index of {model.__name__}", names)
+        if both := set(names) & set(model.former_indexes):
+            raise TypeError(f"{model.__name__} has indexes that it no longer has: {', '.join(sorted(both))}")
     for by, columns in columns_by(documents).items():
         _once(f"a tally by {', '.join(by)}", columns)
 
@@ -77,7 +84,17 @@ def check_routes(routers: Iterable[Router]) -> None:
         if rule_of(route) is None:
             raise TypeError(f"{' '.join(sorted(route.methods))} {route.path} does not say who may call it")
         check_reach(route)
+        _check_change(route)
     _once("a route", (f"{method} {_shape(route.path)}" for route in routes for method in route.methods))
+
+
+def _check_change(route: Any) -> None:
+    """On a route that is open to the public only a proof says whose a document is."""
+    rule, asked = rule_of(route), get_flat_params(route.dependant)
+    proves = any(PROVES in field.field_info.metadata for field in asked)
+    changes = any(dependant.call is changing for dependant in flat(route.dependant))
+    if changes and rule is not None and not rule.roles and not proves:
+        raise TypeError(f"{route.path}: anybody may change a document, and nothing proves whose it is")
 
 
 def _shape(path: str) -> str:

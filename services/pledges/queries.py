@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from shared.city.divisions import CITY, division_range
+from shared.city.divisions import division_range
+from shared.model.roles import Caller
 from shared.model.tallies import Tally
 from shared.mongo.driver import Bson
 from shared.store.store import Store
@@ -38,22 +39,16 @@ def in_chain(chain_id: str) -> Bson:
     return {"chain_id": chain_id, "serial": {"$gt": 0}}
 
 
-def to_review(campaign_id: str | None, under: str | None) -> Bson:
-    """The reviewer's queue of a division; without one there is none."""
-    where: Bson = {"state": PledgeState.VERIFIED, "division": division_range(under) if under else None}
-    return where | ({"campaign_id": campaign_id} if campaign_id else {})
+def to_review(caller: Caller, campaign_id: str | None) -> Bson | None:
+    """The reviewer's queue, of a campaign or of all."""
+    where = {"state": PledgeState.VERIFIED} | ({"campaign_id": campaign_id} if campaign_id else {})
+    own = Pledge.concerning(caller)
+    return own if own is None else own | where
 
 
 def in_force(kind: ListKind | None) -> Bson:
     """The phones on the lists, or on one of them."""
     return {"revoked_at": None} | ({"kind": kind} if kind else {})
-
-
-def invalidations_under(division: str | None) -> Bson:
-    """The bulk invalidations within a division; those of the whole city are the city's."""
-    if division == CITY:
-        return {}
-    return {"condition.division": division_range(division) if division else None}
 
 
 async def covered_by_division(store: Store, campaign_id: str, digits: int, under: str) -> Sequence[Bson]:

@@ -31,11 +31,6 @@ async def taken_beds(store: Store, department: Department) -> set[int]:
     return {referral.bed for referral in with_bed}
 
 
-async def own(store: Store, patient_key: str) -> list[Referral]:
-    """A patient's referrals, newest first."""
-    return await store.select(Referral, {"patient_key": patient_key}, sort=[("requested_at", -1)])
-
-
 def coming(department: Department, state: SlotState, since: datetime) -> Bson:
     """A department's slots in a state, from an instant on."""
     return {"department": department, "state": state, "starts_at": {"$gte": since}}

@@ -79,9 +79,10 @@ class Changing:
         return await self.store.commit(document, answer)
 
 
-async def _changing(request: Request, store: StoreDep, if_match: IfMatch = None) -> Changing:
+async def changing(request: Request, store: StoreDep, if_match: IfMatch = None) -> Changing:
+    """The dependency behind `Change`."""
     return Changing(request, store, if_match)
 
 
-Change = Annotated[Changing, Depends(_changing)]
+Change = Annotated[Changing, Depends(changing)]
 """`change: Change` in the signature of a route that changes one document."""

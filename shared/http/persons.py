@@ -98,7 +98,7 @@ class Persons:
             await self.data.before_shown(store, caller, document)
         records = {type(document): [document]}
         for model, where in parts_of(document, self.models).items():
-            records[model] = await store.select(model, where, limit=MOST)
+            records[model] = await store.select(model, where, sort=[("_id", -1)], limit=MOST)
         await store.unseal(*(one for found in records.values() for one in found))
         return HeldView(
             person=_person(document),

@@ -13,12 +13,10 @@ from typing import Annotated, Any, NamedTuple, get_args
 from pydantic import AfterValidator, BaseModel
 
 from shared.city.departments import Department
-from shared.city.divisions import CITY, DivisionCode, Place, division_range
+from shared.city.divisions import DivisionCode, Place
 from shared.http.access import Forbidden, Rule, rule_of
 from shared.http.acting import acting
-from shared.model.documents import Document
 from shared.model.roles import SCOPES, Caller, Role, reaches, reaches_department
-from shared.mongo.driver import Bson
 
 
 class Own:
@@ -61,18 +59,6 @@ def within(caller: Caller, division: str) -> str:
     return division
 
 
-def concerning(model: type[Document], caller: Caller) -> Bson | None:
-    """What of a class staff have to do with, as a query (see `Document.concerns`); None: nothing of it."""
-    if "department" in model.model_fields:
-        departments = SCOPES[caller.role].departments
-        return {"own": {"department": caller.department}, "all": {}}.get(departments)
-    if caller.division is None:
-        return None
-    if "division" in model.model_fields:
-        return {"division": division_range(caller.division)}
-    return {} if caller.division == CITY else None
-
-
 class Named(NamedTuple):
     """A division or department that a route lets callers name, or a record that may be anybody's.
 
@@ -89,7 +75,7 @@ class Named(NamedTuple):
 def named_in(route: Any) -> list[Named]:
     """Every division and department in a route's path, query and body."""
     found: list[Named] = []
-    for dependant in _flat(route.dependant):
+    for dependant in flat(route.dependant):
         for where in ("path", "query", "header", "body"):
             for field in getattr(dependant, f"{where}_params"):
                 info = field.field_info
@@ -98,10 +84,11 @@ def named_in(route: Any) -> list[Named]:
     return found
 
 
-def _flat(dependant: Any) -> Iterator[Any]:
+def flat(dependant: Any) -> Iterator[Any]:
+    """A dependency of a route, and all that it depends on."""
     yield dependant
     for inner in dependant.dependencies:
-        yield from _flat(inner)
+        yield from flat(inner)
 
 
 def _named(path: str, annotation: Any, metadata: Any) -> list[Named]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -57,9 +58,12 @@ class _JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, if it has one, is one `Body`. Raises TypeError for another."""
+    """A route whose function is a coroutine's and whose body, if it has one, is one `Body`. Raises TypeError
+    for another."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if not iscoroutinefunction(endpoint):
+            raise TypeError(f"{path}: a route is an async function")
         super().__init__(path, _telling_version(endpoint), **options)
         bodies = [field.field_info.annotation for field in self.dependant.body_params]
         if len(bodies) > 1 or not all(isinstance(body, type) and issubclass(body, Body) for body in bodies):

@@ -9,9 +9,8 @@ from pydantic import BaseModel
 
 from shared.http.access import Caller, Role, may
 from shared.http.belonging import belonging
-from shared.http.lists import After, Limit, Page, Place, beyond, cut, place_of
+from shared.http.lists import After, Limit, Page, Place, beyond, cut, kind_of, place_of
 from shared.http.parameters import StoreDep
-from shared.http.reach import concerning
 from shared.http.routes import Router
 from shared.model.clock import now
 from shared.model.stateful import Stateful
@@ -46,7 +45,7 @@ def router(models: Sequence[type[Stateful]], due: Mapping[type[Stateful], str]) 
 
     @routes.get("/work", summary="待办 / What waits for the caller, oldest first")
     async def work(caller: Worker, store: StoreDep, after: After = None, limit: Limit = 50) -> Page[WorkItem]:
-        place = place_of(after, len(SORT))
+        place = place_of(after, [kind_of(Stateful, name) for name, _ in SORT])
         found = await _waiting(store, models, caller, place, limit)
         return cut(found, limit, _place, lambda item: _item(item, due.get(type(item))))
 
@@ -74,7 +73,7 @@ async def _of_class(
     store: Store, model: type[Stateful], caller: Caller, place: Place | None, limit: int
 ) -> list[Stateful]:
     states = [state for state, queue in model.flow.queues.items() if caller.role in queue.roles]
-    where = concerning(model, caller)
+    where = model.concerning(caller)
     if not states or where is None:
         return []
     conditions = [{"state": {"$in": states}}, where, beyond(SORT, place)]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, Un
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from shared.city.divisions import CITY
+from shared.city.divisions import CITY, division_range
 from shared.model.events import Event, EventClass, taken_from
 from shared.model.ids import new_id
 from shared.model.known import Blind, ByAccount, ByPhone, PartOf, check_known, value_of
 from shared.model.personal import PersonId, personal_fields
 from shared.model.problems import Full
-from shared.model.roles import Account, Caller, reaches, reaches_department
+from shared.model.roles import SCOPES, Account, Caller, reaches, reaches_department
 from shared.model.tallies import Tally
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
@@ -82,6 +82,8 @@ class Document(BaseModel):
     publishes: ClassVar[Publishes] = {}
     """The events that it records, each with the fields that the rule fills in: all others are the document's
     own, by the same names (see `Event.of`)."""
+    division_field: ClassVar[str] = "division"
+    """Where it says which division it belongs to; perhaps in a part: `condition.division`."""
     public: ClassVar[bool] = False
     """Whether anybody may know that there is one: who may do nothing with it is told so."""
 
@@ -117,6 +119,7 @@ class Document(BaseModel):
             if missing := tally.fields - cls.model_fields.keys():
                 raise TypeError(f"{cls.__name__}: tallied, and no field: {', '.join(sorted(missing))}")
         cls.bounds = _bounds(cls)
+        cls.indexes = (*cls.indexes, *_found_by(cls))
         for event, given in cls.publishes.items():
             taken_from(cls, event, frozenset(given))
 
@@ -153,13 +156,26 @@ class Document(BaseModel):
     @property
     def place(self) -> str:
         """The division that it belongs to: the city, where it says none."""
-        return getattr(self, "division", None) or CITY
+        there = self.division_field.partition(".")[0] in type(self).model_fields
+        return (value_of(self, self.division_field) if there else "") or CITY
 
     def concerns(self, caller: Caller) -> bool:
         """Whether staff, in the role that they act in, have to do with it: it lies with their department, or,
-        where it is no department's, in their division."""
+        where it is no department's, in their division. `concerning` says the same of all."""
         department = getattr(self, "department", None)
         return reaches_department(caller, department) if department else reaches(caller, self.place)
+
+    @classmethod
+    def concerning(cls, caller: Caller) -> dict[str, Any] | None:
+        """What of the class staff have to do with, as a query; None: nothing of it."""
+        if "department" in cls.model_fields:
+            own = {"own": {"department": caller.department}, "all": {}}
+            return own.get(SCOPES[caller.role].departments)
+        if caller.division is None or caller.division == CITY:
+            return {} if caller.division else None
+        if cls.division_field.partition(".")[0] not in cls.model_fields:
+            return None
+        return {cls.division_field: division_range(caller.division)}
 
     @property
     def etag(self) -> str:
@@ -187,6 +203,18 @@ class Document(BaseModel):
     def clear_fields(self) -> dict[str, Any]:
         """The fields to store in clear: all but the id and what is personal."""
         return self.model_dump(exclude={"id", *personal_fields(type(self))})
+
+
+def _found_by(model: type[Document]) -> Sequence[Index]:
+    """What a person's documents, and the parts of one, are found by, where no index begins so."""
+    ways = [way.field for way in model.known_by] + ([model.part_of.field] if model.part_of else [])
+    begun = [(index.keys[0][0], index.where or {}) for index in model.indexes]
+    there = {field for field, where in begun if set(where) <= {field}}
+    return [
+        Index(f"known_by_{field.replace('.', '_')}", [(field, 1)], where={field: {"$gt": ""}})
+        for field in ways
+        if field not in there
+    ]
 
 
 def _bounds(model: type[BaseModel]) -> Sequence[tuple[str, int]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.model.known import keyed_fields
 from shared.model.personal import PersonId, personal_fields
 
 TYPE_PREFIX = "cn.quzhou.women."
@@ -121,7 +122,8 @@ def taken_from(
 ) -> Sequence[tuple[str, str]]:
     """What an event takes from a document of a class: its own field, and the attribute that it is there.
 
-    Raises TypeError for a field that neither the document has nor is `given`, and for what is no field.
+    Raises TypeError for a field that neither the document has nor is `given`, for what is no field, and for
+    what is personal, or a keyed hash, in the document and would travel in clear.
     """
     own_id = _capital.sub("_", document.__name__).lower() + "_id"
     fields = event.model_fields.keys() - {"sealed"}
@@ -129,6 +131,9 @@ def taken_from(
     if own_id in fields:
         there[own_id] = "id"
     needed = {name for name in fields if event.model_fields[name].is_required()}
+    in_clear = (personal_fields(document) - personal_fields(event)) | keyed_fields(document)
+    if told := (there.keys() & in_clear) - given:
+        raise TypeError(f"{event.__name__} of {document.__name__}: {', '.join(sorted(told))} in clear")
     if wrong := (needed - there.keys() - given) | (given - fields):
         raise TypeError(f"{event.__name__} of {document.__name__}: {', '.join(sorted(wrong))}")
     return [(name, attribute) for name, attribute in there.items() if name not in given]

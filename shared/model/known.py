@@ -15,6 +15,8 @@ from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import BaseModel
+
 from shared.model.personal import KEYED, personal_fields
 from shared.model.roles import Account
 
@@ -78,10 +80,10 @@ def value_of(document: Any, field: str) -> str:
 
 
 @cache
-def keyed_fields(model: "type[Document]") -> frozenset[str]:
+def keyed_fields(model: type[BaseModel]) -> frozenset[str]:
     """The fields of a class that hold keyed hashes: shown to nobody."""
     marked = {name for name, field in model.model_fields.items() if KEYED in field.metadata}
-    return frozenset(marked | {way.field for way in model.known_by})
+    return frozenset(marked | {way.field for way in getattr(model, "known_by", ())})
 
 
 def check_known(model: "type[Document]", *, forgets: bool) -> None:
@@ -104,6 +106,8 @@ def _check_names(model: "type[Document]") -> None:
     phones = [way for way in model.known_by if isinstance(way, ByPhone)]
     parts = [model.part_of.field] if model.part_of else []
     named = [*parts, *model.kept, *(way.field for way in model.known_by)]
+    if not model.kept and any("." in way.field for way in model.known_by):
+        raise TypeError(f"{model.__name__} would show what it is known by: have it beside the parts")
     for field in (*named, *(way.proven for way in phones if way.proven)):
         if not hasattr(model, field) and field.partition(".")[0] not in model.model_fields:
             raise TypeError(f"{model.__name__} has no {field}")

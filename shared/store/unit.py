@@ -42,7 +42,10 @@ class Unit(Generic[A]):
         return self.add(await self._store.load(model, document_id))
 
     def add(self, document: D) -> D:
-        """A document that belongs to it too: a new one, or one that was found in another way."""
+        """A document that belongs to it too: a new one, or one that was found in another way. Raises
+        TypeError for one that it has."""
+        if any((type(one), one.id) == (type(document), document.id) for one in self._documents):
+            raise TypeError(f"{type(document).__name__} {document.id} is in the unit twice")
         self._documents.append(document)
         return document
 
@@ -52,7 +55,9 @@ class Unit(Generic[A]):
     async def __aexit__(
         self, error: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        """Store them all. Raises as `Store.commit` does."""
+        """Store them all. Raises as `Store.commit` does; TypeError where there is none."""
         if error is None:
+            if not self._documents:
+                raise TypeError("nothing was added to the unit")
             first, *others = self._documents
             self.answer = await self._store.commit_all(first, *others, answer=self._answer)

@@ -143,7 +143,7 @@ async def prepare(body: NewInvalidation, caller: Officer, store: StoreDep) -> In
 
 @router.get("/invalidations", summary="批量作废记录 / Bulk invalidations, newest first")
 async def list_jobs(caller: Officer, page: Invalidations) -> Page[InvalidationView]:
-    return await page(queries.invalidations_under(caller.division), [("_id", -1)], InvalidationView.of)
+    return await page(Invalidation.concerning(caller), [("_id", -1)], InvalidationView.of)
 
 
 @router.get("/invalidations/{job_id}", summary="批量作废进度 / Progress")

@@ -20,7 +20,7 @@ from .signings import count
 from .views import PledgeRecord, PledgeView
 
 router = Router(tags=["reviews"])
-Pledges = Annotated[Listing[Pledge], listed(Pledge, day="created_at", own=True)]
+Pledges = Annotated[Listing[Pledge], listed(Pledge, day="created_at", own=True, without=["state"])]
 
 
 class Rejection(Body):
@@ -31,7 +31,7 @@ class Rejection(Body):
 
 @router.get("/reviews", summary="待审核的承诺 / The reviewer's queue, oldest first")
 async def reviews(caller: Officer, page: Pledges, campaign_id: GivenId | None = None) -> Page[PledgeRecord]:
-    return await page(queries.to_review(campaign_id, caller.division), [("created_at", 1)], PledgeRecord.of)
+    return await page(queries.to_review(caller, campaign_id), [("created_at", 1)], PledgeRecord.of)
 
 
 @router.get("/reviews/{pledge_id}", summary="承诺及其办理记录 / A pledge with its history")

@@ -30,7 +30,7 @@ from .callers import Anyone
 router = Router(tags=["teams"])
 
 Teams = Annotated[Listing[Team], listed(Team)]
-Members = Annotated[Listing[Member], listed(Member, own=True)]
+Members = Annotated[Listing[Member], listed(Member, without=["division"])]
 Talks = Annotated[Listing[Talk], listed(Talk, day="starts_at")]
 Observations = Annotated[Listing[Observation], listed(Observation, day="day", own=True)]
 
@@ -67,7 +67,7 @@ async def read_team(team_id: str, _: Anyone, store: StoreDep) -> TeamView:
     return TeamView.of(await store.load(Team, team_id))
 
 
-async def _member(store: Store, team: Team, member_id: str) -> Member:
+async def member_of(store: Store, team: Team, member_id: str) -> Member:
     """A member of the team: of others' it is not told that there are any. Raises NotFound."""
     member = await store.load(Member, member_id)
     if member.team_id != team.id:
@@ -164,7 +164,7 @@ class TalkView(StateView):
 @router.post("/teams/{team_id}/talks", status_code=201, summary="预告线上宣讲 / Schedule a talk")
 async def schedule(team_id: str, body: NewTalk, caller: Worker, store: StoreDep) -> TalkView:
     team = await reached(store, caller, Team, team_id)
-    preacher = await _member(store, team, body.preacher_id)
+    preacher = await member_of(store, team, body.preacher_id)
     link = str(body.link) if body.link else None
     talk = Talk.scheduled(team, preacher, body.title, body.starts_at, link)
     return await store.commit(talk, TalkView.of)
@@ -226,7 +226,7 @@ class ObservationView(DocumentView):
 async def observe(team_id: str, body: NewObservation, caller: Worker, store: StoreDep) -> ObservationView:
     team = await reached(store, caller, Team, team_id)
     await Lookups.of(store).check_open(team.campaign_id)
-    supervisor = await _member(store, team, body.supervisor_id)
+    supervisor = await member_of(store, team, body.supervisor_id)
     seen = (body.division, body.tables, body.with_serving_chopsticks)
     observation = Observation.made(team, supervisor, *seen, now())
     return await store.commit(observation, ObservationView.of)

@@ -41,7 +41,10 @@ class ListEntry(Document):
     known_by = (ByPhone("phone_key"),)  # it is the number that is listed, whoever has it
     kept = ("kind", "reason", "at")
     publishes: ClassVar[Publishes] = {PhoneListed: ("entry_id",)}
-    indexes: ClassVar[Sequence[Index]] = (Index("phones", [("phone_key", 1)], unique=True, tells=True),)
+    indexes: ClassVar[Sequence[Index]] = (
+        Index("phones", [("phone_key", 1)], unique=True, tells=True),
+        Index("newest", [("at", -1), ("_id", -1)]),
+    )
 
     phone_key: str
     kind: ListKind

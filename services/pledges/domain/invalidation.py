@@ -47,7 +47,7 @@ ENDED = "ended"
 PREPARED, RUNNING, DONE = InvalidationState.PREPARED, InvalidationState.RUNNING, InvalidationState.DONE
 IN_FORCE = (RUNNING, DONE)
 """The states in which a condition reaches what comes."""
-REVIEWER = Queue("reviewer", Role.CITY_OFFICER)
+REVIEWER = Queue("reviewer", Role.COUNTY_OFFICER, Role.CITY_OFFICER)
 INVALIDATION = Workflow(
     moves={
         "start": Move((PREPARED,), RUNNING),
@@ -121,6 +121,7 @@ class Invalidation(Stateful):
     flow: ClassVar[Workflow] = INVALIDATION
     known_by = (ByPhone("condition.phone_key"),)  # it is the number that is struck out, whoever has it
     kept = ("state", "reason", "at")
+    division_field = "condition.division"
     indexes: ClassVar[Sequence[Index]] = (Index("states", [("state", 1), ("at", 1)]),)
 
     condition: Condition
@@ -133,11 +134,6 @@ class Invalidation(Stateful):
     after: str = ""
     """The id of the last pledge looked at: where a restart goes on."""
     state: InvalidationState = PREPARED
-
-    @property
-    def place(self) -> str:
-        """Where what it strikes out lies."""
-        return self.condition.division or super().place
 
     @property
     def actor(self) -> Actor:

@@ -98,7 +98,7 @@ class Pledge(Stateful):
         PledgeInvalidated: ("reason", "day"),
         SignerErased: ("day",),
     }
-    former_indexes: ClassVar[Sequence[str]] = ("forms",)
+    former_indexes: ClassVar[Sequence[str]] = ("forms", "reviews")
     indexes: ClassVar[Sequence[Index]] = (
         Index("numbers", [("chain_id", 1), ("serial", 1)], unique=True, where={"serial": {"$gt": 0}}),
         Index(
@@ -111,7 +111,7 @@ class Pledge(Stateful):
         Index("certificates", [("token", 1)], unique=True, where={"token": {"$gt": ""}}),
         Index("phones", [("phone_key", 1)]),
         Index("invalidations", [("invalidation", 1)], where={"invalidation": {"$gt": ""}}),
-        Index("reviews", [("created_at", 1)], where={"state": "verified"}),
+        Index("to_review", [("created_at", 1), ("_id", 1)], where={"state": "verified"}),
     )
     tallies: ClassVar[Sequence[Tally]] = TALLIES
 

@@ -65,6 +65,7 @@ class Member(Document):
     publishes: ClassVar[Publishes] = {MemberClaimed: ("division",), MemberErased: ("division",)}
     indexes: ClassVar[Sequence[Index]] = (
         Index("phones", [("team_id", 1), ("phone_key", 1)], unique=True, tells=True),
+        Index("of_team", [("team_id", 1), ("_id", 1)]),
         Index("accounts", [("account_key", 1)], where={"account_key": {"$gt": ""}}),
     )
 
@@ -90,7 +91,7 @@ class Member(Document):
     def claim(self, account_key: str, division: str) -> None:
         """The code was brought: it is the account's. Raises AlreadyClaimed, Erased."""
         self.check_unclaimed()
-        self.account_key = account_key
+        self.account_key, self.division = account_key, division
         self.record(MemberClaimed.of(self, division=division))
 
     def forget(self, now: datetime) -> None:

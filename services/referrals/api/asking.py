@@ -96,7 +96,10 @@ async def cancel(body: Reasoned, caller: Asking, at: At) -> StepView:
 
 
 @router.post("/referrals/{referral_id}/erase", summary="撤回同意并删除个人信息 / Be forgotten")
-async def erase(referral_id: str, caller: Erasing, store: StoreDep, at: At) -> StepView:
+async def erase(referral_id: str, caller: Erasing, at: At) -> StepView:
     referral = await at.one.load(Referral, referral_id)
     await erase_keys(at.one.store, referral, Actor.of(caller, PATIENT))
+    at.one.if_match = (
+        None  # the keys are gone: whoever changed it meanwhile does not keep it from being marked
+    )
     return await at.change(caller, lambda referral, now, by: referral.forget(now, by))

@@ -3,18 +3,13 @@
 from services.referrals.domain.claim import PatientClaim
 from services.referrals.domain.referral import Referral
 from services.referrals.patients import account_key
-from shared import security_log
-from shared.http.access import Caller
 from shared.http.callers import Coordinator, Resident
-from shared.http.claiming import ClaimCode, ClaimView, brought, start
+from shared.http.claiming import ClaimCode, ClaimView, confirmed, start
 from shared.http.parameters import StoreDep
 from shared.http.proofs import account_key as known_as
 from shared.http.routes import Router
 from shared.model.clock import now
 from shared.model.problems import Erased
-from shared.security_log import Kind
-from shared.store.attempts import repeated
-from shared.store.store import Store
 
 from .views import StepView
 
@@ -36,17 +31,9 @@ async def start_claim(referral_id: str, caller: Coordinator, store: StoreDep) ->
 
 @router.post("/claims/confirm", summary="输入认领码，归入本人账号 / Make it one's own with the code")
 async def confirm_claim(body: ClaimCode, caller: Resident, store: StoreDep) -> StepView:
-    found = await brought(store, caller, PatientClaim, body.code)
-    view = await _confirm(store, caller, found.id)
-    security_log.record(Kind.CLAIMED)
-    return view
+    hers, known = account_key(store, caller), known_as(store.vault.blind_index, caller)
 
+    def claim(referral: Referral, _: PatientClaim) -> None:
+        referral.claim(hers, known, now())
 
-@repeated()
-async def _confirm(store: Store, caller: Caller, claim_id: str) -> StepView:
-    claim = await store.load(PatientClaim, claim_id)
-    async with store.together(StepView.of) as unit:
-        referral = await unit.load(Referral, claim.record_id)
-        unit.add(claim).confirm(now())
-        referral.claim(account_key(store, caller), known_as(store.vault.blind_index, caller), now())
-    return unit.answer
+    return await confirmed(store, caller, PatientClaim, body.code, Referral, claim, StepView.of)

@@ -25,7 +25,8 @@ from .views import GrantView, ReasonedGrantView
 
 router = Router(tags=["emergencies"])
 Grants = Annotated[
-    Listing[Grant], listed(Grant, day="at", open_to="全市 / the data officer answers for the whole city")
+    Listing[Grant],
+    listed(Grant, day="at", open_to="全市 / the data officer answers for the whole city", without=["state"]),
 ]
 
 

@@ -111,6 +111,7 @@ class Grant(Stateful):
         events.BreakGlassReviewed: ("day",),
         events.BreakGlassOverdue: ("day",),
     }
+    former_indexes: ClassVar[Sequence[str]] = ("reviews",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("readers", [("referral_id", 1), ("by", 1), ("until", -1)]),
         Index(
@@ -119,7 +120,7 @@ class Grant(Stateful):
             unique=True,
             where={"number": {"$gt": 0}},
         ),
-        Index("reviews", [("state", 1), ("at", 1)]),
+        Index("to_review", [("state", 1), ("at", 1), ("_id", 1)]),
     )
 
     referral_id: str

@@ -87,6 +87,7 @@ class Referral(Stateful):
         events.PatientErased: ("day",),
     }
     flow: ClassVar[Workflow] = REFERRAL
+    former_indexes: ClassVar[Sequence[str]] = ("own",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("queue", [("department", 1), ("state", 1), *QUEUE_ORDER]),
         Index("work", [("state", 1), *QUEUE_ORDER]),
@@ -98,7 +99,7 @@ class Referral(Stateful):
             where={"open": True, "patient_key": {"$gt": ""}},
             tells=True,  # her own, or one that the coordinator sees anyway
         ),
-        Index("own", [("patient_key", 1), ("requested_at", -1)]),
+        Index("hers", [("patient_key", 1), ("requested_at", -1), ("_id", -1)]),
     )
     tallies: ClassVar[Sequence[Tally]] = TALLIES
 
@@ -319,6 +320,13 @@ class Referral(Stateful):
     def concerns(self, caller: Caller) -> bool:
         """The coordinator has to do with all of them, a department from when it knows of it."""
         return super().concerns(caller) and (caller.role is not Role.CLINICIAN or self.passed_on)
+
+    @classmethod
+    def concerning(cls, caller: Caller) -> dict[str, Any] | None:
+        """See `concerns`."""
+        own = super().concerning(caller)
+        passed_on = {"history.move": "triage"} if caller.role is Role.CLINICIAN else {}
+        return own if own is None else own | passed_on
 
     @property
     def passed_on(self) -> bool:

@@ -64,9 +64,10 @@ class Slot(Stateful):
     collection: ClassVar[str] = "slots"
     flow: ClassVar[Workflow] = SLOT
     publishes: ClassVar[Publishes] = {SlotMoved: ("was",)}
+    former_indexes: ClassVar[Sequence[str]] = ("times",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("bookings", [("referral_id", 1)], unique=True, where={"referral_id": {"$gt": ""}}),
-        Index("times", [("department", 1), ("state", 1), ("starts_at", 1)]),
+        Index("coming", [("department", 1), ("state", 1), ("starts_at", 1), ("_id", 1)]),
     )
 
     department: Department
