@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel
@@ -14,11 +14,14 @@ from shared.http.parameters import StoreDep
 from shared.http.routes import Router
 from shared.model.clock import now
 from shared.model.stateful import Stateful
+from shared.mongo.driver import Bson
 from shared.store.store import Store
 
 Worker = Annotated[Caller, may(*Role)]
 """Whoever may have a turn in anything: each is shown what is hers, in the role that she acts in."""
 SORT = (("since", 1), ("_id", 1))
+ALL: Bson = {"since": {"$gte": datetime(1970, 1, 1, tzinfo=UTC)}}
+"""In place of a cursor: without it MongoDB would make one condition of several."""
 
 
 class WorkItem(BaseModel):
@@ -76,8 +79,11 @@ async def _of_class(
     where = model.concerning(caller)
     if not states or where is None:
         return []
-    conditions = [{"state": {"$in": states}}, where, beyond(SORT, place)]
-    return await store.select(model, {"$and": conditions}, sort=SORT, limit=limit + 1)
+    behind = beyond(SORT, place) or ALL
+    # State by state: MongoDB reads each from the index of what waits, and merges them in their order. Of
+    # several states in one condition it would read all that wait, and sort them.
+    each: Bson = {"$or": [{"$and": [{"state": state}, where, behind]} for state in states]}
+    return await store.select(model, each, sort=SORT, limit=limit + 1)
 
 
 def _place(item: Stateful) -> Place:

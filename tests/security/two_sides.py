@@ -117,7 +117,7 @@ class Side:
             for role, desk in desks.items()
             if desk and desk != "data-officer"
         ]:
-            found = await self._eventually(role, path, "messages")
+            found = await self._eventually(role, path, "items")
             self.there[role]["message_id"] = found[0]["id"]
 
     async def _eventually(self, role: Role, path: str, part: str | None = None) -> Any:

@@ -1,6 +1,6 @@
 """Events are made of documents: what comes along by itself, and what is found when the class is made."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar
 
 import pytest
@@ -9,6 +9,8 @@ from services.pledges.app import service as pledges
 from shared.declaration import check_events
 from shared.model.documents import Day, Document, Publishes
 from shared.model.events import Event
+from shared.model.known import ByAccount
+from shared.model.personal import Personal
 
 
 class PlotSown(Event, name="test.plot-sown"):
@@ -76,3 +78,31 @@ def test_an_event_of_the_contract_that_no_document_publishes_is_found() -> None:
     check_events("pledges", pledges.documents)
     with pytest.raises(TypeError, match="no document of pledges publishes TalkMoved"):
         check_events("pledges", [model for model in pledges.documents if model.__name__ != "Talk"])
+
+
+def test_what_is_personal_or_a_keyed_hash_does_not_come_along_in_clear() -> None:
+    class Told(Event, name="test.told"):
+        """Somebody was told."""
+
+        letter_id: str
+        text: str | None = None
+
+    class Known(Event, name="test.known"):
+        """Somebody is known."""
+
+        letter_id: str
+        account_key: str = ""
+
+    for event, field in ((Told, "text"), (Known, "account_key")):
+        with pytest.raises(TypeError, match=f"of Letter: {field} in clear"):
+
+            class Letter(Document):
+                collection: ClassVar[str] = "letters"
+                person_field: ClassVar[str | None] = "author"
+                known_by = (ByAccount("account_key"),)
+                publishes: ClassVar[Publishes] = {event: ()}  # made at once
+                author: str
+                text: Personal[str] = None
+                account_key: str = ""
+
+                def forget(self, now: datetime) -> None: ...

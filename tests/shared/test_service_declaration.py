@@ -10,6 +10,8 @@ from jinguo.services import SERVICES
 from shared.consumers.declare import Consumer
 from shared.http.access import anyone
 from shared.http.allowances import Asking
+from shared.http.change import Change
+from shared.http.lists import listed
 from shared.http.routes import Router
 from shared.model.documents import Day, Document, Index
 from shared.model.problems import NotFound, Problem, TooEarly
@@ -203,3 +205,39 @@ def test_two_services_with_one_name_are_refused() -> None:
 
 def test_the_services_of_today_are_declared_as_they_should_be() -> None:
     assert together(*SERVICES) == SERVICES
+
+
+def test_a_route_is_an_async_function() -> None:
+    router = Router()
+    with pytest.raises(TypeError, match="/beds: a route is an async function"):
+
+        @router.get("/beds")
+        def beds() -> list[str]:
+            return []
+
+
+def test_anybody_changes_only_what_they_prove_to_be_theirs() -> None:
+    router = Router()
+
+    @router.post("/harvests/{harvest_id}")
+    async def change_it(harvest_id: str, _: Annotated[None, anyone("a test")], change: Change) -> None: ...
+
+    with pytest.raises(TypeError, match="anybody may change a document, and nothing proves whose it is"):
+        orchard(routers=[router], documents=[Harvest])
+
+
+def test_a_list_has_days_where_it_is_asked_by_them() -> None:
+    for day in ("nope", "grams"):
+        with pytest.raises(TypeError, match=f"Harvest.{day} is no day, and no instant"):
+            listed(Harvest, day=day)
+
+
+def test_an_index_is_not_both_there_and_of_former_times() -> None:
+    class Basket(Document):
+        collection: ClassVar[str] = "baskets"
+        indexes: ClassVar[Sequence[Index]] = (Index("days", [("day", 1)]),)
+        former_indexes: ClassVar[Sequence[str]] = ("days",)
+        day: str
+
+    with pytest.raises(TypeError, match="Basket has indexes that it no longer has: days"):
+        orchard(documents=[Basket])

@@ -342,3 +342,14 @@ async def test_a_mongodb_that_does_not_answer_is_unavailable_too(fragile: Store,
         os.kill(own_mongod.pid, signal.SIGCONT)
     await commits_again(fragile)
     assert await fragile.find(Account, "acc")
+
+
+async def test_a_unit_has_each_document_once_and_is_of_something(store: Store) -> None:
+    with pytest.raises(TypeError, match="Account a is in the unit twice"):
+        async with store.together(AccountView.of) as unit:
+            unit.add(Account(id="a"))
+            unit.add(Account(id="a"))
+    with pytest.raises(TypeError, match="nothing was added"):
+        async with store.together(AccountView.of):
+            pass
+    assert await store.find(Account, "a") is None

@@ -90,7 +90,7 @@ class Referral(Stateful):
     former_indexes: ClassVar[Sequence[str]] = ("own",)
     indexes: ClassVar[Sequence[Index]] = (
         Index("queue", [("department", 1), ("state", 1), *QUEUE_ORDER]),
-        Index("work", [("state", 1), *QUEUE_ORDER]),
+        Index("waiting", [("state", 1), *QUEUE_ORDER]),
         Index("beds", [("department", 1), ("bed", 1)], unique=True, where={"bed": {"$gt": 0}}),
         Index(
             "open",

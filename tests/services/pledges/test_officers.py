@@ -115,14 +115,15 @@ async def test_what_waits_for_an_officer_is_hers_alone_oldest_first_in_pages_tha
         return answer.json()
 
     page = await waiting(of_county(town))
-    assert [item["id"] for item in page["items"]] == [records["pledge"], records["talk"]]
-    assert [item["queue"] for item in page["items"]] == ["reviewer", "preacher"]
+    assert [item["id"] for item in page["items"]] == [records[name] for name in ("pledge", "talk", "job")]
+    assert [item["queue"] for item in page["items"]] == ["reviewer", "preacher", "reviewer"]
     assert page["items"][0]["legal"] == ["count", "withdraw", "invalidate"]
     assert (await waiting(of_another(town)))["items"] == []
 
     first = await waiting(of_county(town), limit=1)
     await town.http.post(f"/pledges/reviews/{records['pledge']}/count", headers=of_county(town))
-    second = await waiting(of_county(town), limit=1, after=first["next"])
-    assert [item["id"] for item in second["items"]] == [records["talk"]] and second["next"] is None
+    second = await waiting(of_county(town), limit=2, after=first["next"])
+    assert [item["id"] for item in second["items"]] == [records["talk"], records["job"]]
+    assert second["next"] is None
     refused = await town.http.get("/pledges/work", params={"after": "e30"}, headers=of_county(town))
     assert (refused.status_code, problem(refused)) == (422, "invalid-request")
