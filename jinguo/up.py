@@ -1,7 +1,9 @@
 """`jinguo up`: the whole platform on one machine, in one process, with a MongoDB of its own."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 
+from fastapi.routing import APIRoute
 from rich.console import Console
 from starlette.applications import Starlette
 
@@ -15,6 +17,9 @@ from shared.local.mongod import Mongod
 from shared.local.people import PATH
 from shared.settings import Settings
 from shared.telemetry import configure_logging
+
+
+BOARD_PAGE = "/page"
 
 
 class CannotStart(Exception):
@@ -68,12 +73,20 @@ def _own_mongod(found: Settings, stack: ExitStack) -> str:
     return mongod.uri
 
 
+def _boards() -> Iterator[str]:
+    """The pages of all boards."""
+    for service in SERVICES:
+        for route in (route for router in service.routes for route in router.routes):
+            if isinstance(route, APIRoute) and route.path.endswith(BOARD_PAGE):
+                yield f"/{service.name}{route.path}"
+
+
 def _say(found: Settings) -> None:
     url = found.public_url
     console = Console()
     console.print(f"[bold]巾帼 Jinguo[/bold]  {url}")
     places = [
-        ("看板 dashboard", "/notifier/dashboards/pledges/page"),
+        *(("看板 dashboard", path) for path in _boards()),
         ("已发短信 messages sent", "/notifier/outgoing"),
         *((f"{service.title} API", f"/{service.name}/docs") for service in SERVICES),
         ("健康 health", "/health/ready"),
