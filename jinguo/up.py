@@ -18,7 +18,6 @@ from shared.local.people import PATH
 from shared.settings import Settings
 from shared.telemetry import configure_logging
 
-
 BOARD_PAGE = "/page"
 
 
