@@ -110,7 +110,7 @@ async def test_county_officers_get_milestones_and_invalidations_without_the_reas
     await desk.consumed()
 
     officers = (await desk.get("/offices/330802/inbox", desk.issuer.bearer(Role.COUNTY_OFFICER, "柯城")))[
-        "messages"
+        "items"
     ]
     assert {m["kind"] for m in officers} == {"chain.milestone-reached/coverage", "pledge.invalidated"}
     [mine] = (await inbox(desk, "p1"))["items"]
@@ -183,7 +183,15 @@ async def test_reading_is_marked_once_and_only_in_ones_own_inbox(desk: Desk) -> 
     assert (await inbox(desk, "p1"))["unread"] == 0
     theirs = desk.resident(PHONES["p2"])
     answer = await desk.http.get("/notifier/inbox/p2", params={"after": message["id"]}, headers=theirs)
-    assert answer.status_code == 404
+    assert answer.status_code == 422
+
+
+async def test_the_cursor_of_another_inbox_shows_ones_own_messages(desk: Desk) -> None:
+    await desk.publish(("pledge-1", signed("p1")), ("pledge-2", signed("p2")), ("pledge-3", signed("p1")))
+    await desk.consumed()
+    newest = await inbox(desk, "p1", limit=1)
+    [own] = (await inbox(desk, "p2"))["items"]
+    assert (await inbox(desk, "p2", after=newest["next"]))["items"] in ([], [own])
 
 
 # ── one-time codes ───────────────────────────────────────────────────────────────────────────────
