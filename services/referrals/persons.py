@@ -2,6 +2,8 @@
 what was kept for her is given back when she is forgotten.
 """
 
+from functools import partial
+
 from pydantic import BaseModel
 
 from shared.http.access import Caller
@@ -25,9 +27,7 @@ async def _read_by_herself(store: Store, caller: Caller, referral: Referral) -> 
 
 
 async def _forget(store: Store, referral_id: str) -> None:
-    async def load() -> Referral:
-        return await store.load(Referral, referral_id)
-
+    load = partial(store.load, Referral, referral_id)
     await changes.change(store, load, lambda found: found.forget(now()), HERSELF, lambda _: _Done())
 
 

@@ -69,6 +69,16 @@ async def running(services: Sequence[Service], settings: Settings) -> AsyncItera
             await host.stop()
 
 
+async def all_consumed(host: Host) -> bool:
+    """Whether every group has read its archives to their ends."""
+    for runtime in host.runtimes:
+        positions = await runtime.cursors.positions()
+        for source in runtime.consumer.sources:
+            if await host.archives[source].lag(positions.get(source, {})):
+                return False
+    return True
+
+
 def over_asgi(host: Host, *, raising: bool = True, **headers: str) -> httpx.AsyncClient:
     """A client of all its services, without a network between; `raising` what a route fails with."""
     transport = httpx.ASGITransport(app=host.app(), raise_app_exceptions=raising)

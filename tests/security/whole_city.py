@@ -11,7 +11,7 @@ import httpx
 from jinguo.services import SERVICES
 from shared.host import Host
 from shared.log.relay import pending
-from tests.kit.hosts import over_asgi, running
+from tests.kit.hosts import all_consumed, over_asgi, running
 from tests.kit.issuing import Issuing
 from tests.kit.settings import settings_of
 from tests.kit.waiting import eventually
@@ -32,12 +32,7 @@ class City:
         for service in self.host.services:
             if (await pending(self.host.stores[service.name]))[0]:
                 return False
-        for runtime in self.host.runtimes:
-            positions = await runtime.cursors.positions()
-            for source in runtime.consumer.sources:
-                if await self.host.archives[source].lag(positions.get(source, {})):
-                    return False
-        return True
+        return await all_consumed(self.host)
 
 
 @asynccontextmanager

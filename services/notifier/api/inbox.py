@@ -7,14 +7,15 @@ from fastapi import Path
 from pydantic import BaseModel
 
 from services.notifier.domain.messages import Contact, Message
-from services.notifier.queries.contacts import contacts_of, known_by
 from services.notifier.queries.messages import unread
 from services.notifier.templates import kind_shown, words_of
 from services.notifier.wording import Language
 from shared.http.access import Caller, Forbidden, Role
+from shared.http.belonging import belonging
 from shared.http.callers import Officer, Resident
 from shared.http.lists import Listing, Page, listed
 from shared.http.parameters import StoreDep
+from shared.http.proofs import proven_since
 from shared.http.reach import OwnDivision
 from shared.http.routes import Router
 from shared.model.clock import now
@@ -65,7 +66,7 @@ async def own_inboxes(caller: Resident, store: StoreDep) -> list[str]:
     """The ids of the persons that the caller is: by the account, or by a phone that was proven by a code in
     the last 90 days. Each has an inbox.
     """
-    return [contact.id for contact in await contacts_of(store, caller)]
+    return [contact.id for contact in await belonging(store, Contact, caller)]
 
 
 @router.get("/inbox/{person}")
@@ -138,7 +139,7 @@ def _desk(desk: str, caller: Caller) -> str:
 async def _own(person: str, caller: Caller, store: Store) -> None:
     """Raises NotFound for the inbox of another person, whether there is one or not."""
     contact = await store.find(Contact, person)
-    if contact is None or not contact.reached_by(*known_by(store, caller)):
+    if contact is None or not contact.reached_by(store.vault.blind_index, caller, proven_since()):
         raise NotFound(kind="inboxes")
 
 

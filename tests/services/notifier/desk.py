@@ -20,6 +20,7 @@ from shared.model.documents import Document
 from shared.model.events import PARTITIONS, Event
 from shared.store.store import Store
 from shared.store.writes import _entry
+from tests.kit.hosts import all_consumed
 from tests.kit.issuing import Issuing
 from tests.kit.waiting import eventually
 
@@ -71,16 +72,7 @@ class Desk:
 
     async def consumed(self) -> None:
         """Wait until every group has read its archives to their ends."""
-
-        async def done() -> bool:
-            for runtime in self.host.runtimes:
-                positions = await runtime.cursors.positions()
-                for source in runtime.consumer.sources:
-                    if await self.host.archives[source].lag(positions.get(source, {})):
-                        return False
-            return True
-
-        await eventually(done)
+        await eventually(lambda: all_consumed(self.host))
 
     async def knows(self, person: str, phone: str) -> None:
         """Whose phone it is, and that it was just proven."""
